@@ -1,0 +1,57 @@
+"""Every error this package raises on purpose.
+
+The tree::
+
+    WhisperJaxError
+    ├── OptionError (also ValueError)    an option that cannot be honoured: the caller's mistake
+    ├── AudioError                       a recording that cannot be found, opened or decoded
+    ├── ModelError                       a model that cannot be had
+    │   ├── UnknownModelError            no such name, folder or file
+    │   ├── CheckpointError              files that are there but are not a Whisper checkpoint
+    │   └── DownloadError                weights that could not be fetched, or have a wrong hash
+    ├── EngineError                      the device program failed
+    │   └── EngineClosedError            work was asked of an engine that has been closed
+    └── CancelledError                   the caller stopped the work
+
+Each message says what to do about it. The command line prints it as it is.
+"""
+
+
+class WhisperJaxError(Exception):
+    """The root of the tree: catch this to catch everything raised on purpose."""
+
+
+class OptionError(WhisperJaxError, ValueError):
+    """An option, or a combination of options, that cannot be honoured."""
+
+
+class AudioError(WhisperJaxError):
+    """A recording that cannot be found, opened or decoded."""
+
+
+class ModelError(WhisperJaxError):
+    """A model that cannot be had."""
+
+
+class UnknownModelError(ModelError):
+    """A model name that is neither known, nor a folder, nor a file."""
+
+
+class CheckpointError(ModelError):
+    """Files that are there but cannot be read as a Whisper checkpoint."""
+
+
+class DownloadError(ModelError):
+    """Weights that could not be fetched, or whose hash is not the pinned one."""
+
+
+class EngineError(WhisperJaxError):
+    """The device program failed; the message carries the cause."""
+
+
+class EngineClosedError(EngineError):
+    """Work was asked of an engine that has been closed."""
+
+
+class CancelledError(WhisperJaxError):
+    """The caller stopped the work before it was done."""

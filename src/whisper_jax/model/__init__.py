@@ -1,0 +1,1 @@
+"""The network: dimensions, weights, encoder and decoder, as pure functions over pytrees."""

@@ -1,0 +1,65 @@
+"""The weight algebra: a weight is one of three kinds, and one `matmul` serves them all."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_pytree = jax.tree_util.register_dataclass
+
+
+@_pytree
+@dataclass(frozen=True)
+class Int8Weight:
+    """Symmetric int8 with a scale for each output channel: ``w ~= quantised * scale``."""
+
+    quantised: Array  # int8 [d_in, d_out]
+    scale: Array  # float32 [d_out]
+
+
+@_pytree
+@dataclass(frozen=True)
+class LoraWeight:
+    """A frozen base and a low-rank update (Hu et al. 2021): ``w = base + alpha / rank * a @ b``."""
+
+    base: "Array | Int8Weight"  # [d_in, d_out]
+    a: Array  # [d_in, rank]
+    b: Array  # [rank, d_out]
+    alpha: float = jax.tree.static(default=16.0)
+
+
+type Weight = Array | Int8Weight | LoraWeight
+
+
+def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_out"]:
+    """``x @ w`` in the type of ``x``, whatever kind of weight ``w`` is."""
+    match w:
+        case Int8Weight():
+            return (x @ w.quantised.astype(x.dtype)) * w.scale.astype(x.dtype)
+        case LoraWeight():
+            update = (x @ w.a.astype(x.dtype)) @ w.b.astype(x.dtype)
+            return matmul(x, w.base) + update * (w.alpha / w.a.shape[-1])
+        case _:
+            return x @ w.astype(x.dtype)
+
+
+def quantise(w: Float[Array, "d_in d_out"]) -> Int8Weight:
+    """Round to int8 with the largest magnitude of each output channel at 127."""
+    largest = jnp.max(jnp.abs(w.astype(jnp.float32)), axis=0)
+    scale = jnp.where(largest > 0, largest, 1.0) / 127.0
+    return Int8Weight(jnp.round(w / scale).astype(jnp.int8), scale)
+
+
+def dequantise(w: Int8Weight) -> Float[Array, "d_in d_out"]:
+    """The plain weight that an `Int8Weight` stands for, in float32."""
+    return w.quantised.astype(jnp.float32) * w.scale
+
+
+def logits(x: Float[Array, "*batch d"], embedding: Float[Array, "vocab d"]) -> Float[Array, "*batch vocab"]:
+    """``x @ embedding.T`` accumulated and returned in float32 (tied output weights)."""
+    contract = (((x.ndim - 1,), (1,)), ((), ()))
+    return lax.dot_general(
+        x, embedding.astype(x.dtype), contract, preferred_element_type=jnp.float32
+    )

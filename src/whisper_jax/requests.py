@@ -1,0 +1,209 @@
+"""What a program may ask for, and what comes back: the whole vocabulary between the two.
+
+A program (``whisper_jax.programs``) is a generator. It yields one of these requests and is sent
+the answer that stands beside it below; it yields `Progress` whenever something is final, and is
+sent None.
+
+=================  ======================  ==========================================
+request            answer                  who answers
+=================  ======================  ==========================================
+`Read`             `Samples`               the driver, from the recording
+`Encode`           `Encoded`               the engine
+`DetectLanguage`   `LanguageScores`        the engine
+`Decode`           `Decoded`               the engine
+`Release`          None                    the engine
+`Progress`         None                    the driver, for whoever listens
+=================  ======================  ==========================================
+
+A window owns a slot of the engine from its `Encode` until its program sends `Release`, asks for
+its next `Encode`, ends or is cancelled. `Decode` and `DetectLanguage` work on that slot, any
+number of times.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_jax.types import Segment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """Samples of the recording, at 16 kHz. Reads move forward only.
+
+    Attributes:
+        start: First sample wanted; nothing before it will be asked for again. May be negative,
+            or the stop beyond the end: only what exists is answered.
+        stop: One past the last sample wanted.
+    """
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Samples:
+    """The answer to `Read`.
+
+    Attributes:
+        start: Position of the first sample given (``max(0, Read.start)``).
+        samples: float32 [n], mono, 16 kHz; shorter than asked only at the end of the recording.
+        ended: True if the recording ends at or before ``Read.stop``.
+    """
+
+    start: int
+    samples: NDArray[np.float32]
+    ended: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encode:
+    """Put a window of audio into a slot.
+
+    Attributes:
+        samples: float32 [n_frames * 160 + 240] at most: the window with 200 samples of what
+            stands before it, and 40 of what follows, so that its edge frames see the recording.
+        n_frames: 10 ms log-mel frames of content, 1 to 3000; the rest of the 30 s is padding.
+        peak: Highest log-mel level (log10) of the recording so far; levels more than 8 below the
+            higher of this and the window's own are raised to that floor. Minus infinity at the
+            start of a recording.
+    """
+
+    samples: NDArray[np.float32]
+    n_frames: int
+    peak: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoded:
+    """The answer to `Encode`.
+
+    Attributes:
+        peak: The level that was used as reference, to be given with the next window.
+    """
+
+    peak: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DetectLanguage:
+    """Which language the window in the slot is in.
+
+    Attributes:
+        language_tokens: The candidates' token ids.
+    """
+
+    language_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LanguageScores:
+    """The answer to `DetectLanguage`: a probability for each candidate, in the order asked."""
+
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeRules:
+    """What a decoder may not say: openai-whisper's logit filters as data.
+
+    Attributes:
+        suppress: Token ids that are never chosen.
+        suppress_first: Token ids that are not chosen as the first token.
+        timestamps: True to enforce timestamp pairs, False to leave the tokens free.
+        max_initial_timestamp_index: Latest first timestamp, in 20 ms steps; None for any.
+    """
+
+    suppress: tuple[int, ...] = ()
+    suppress_first: tuple[int, ...] = ()
+    timestamps: bool = True
+    max_initial_timestamp_index: int | None = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decode:
+    """Write down what the window in the slot says, greedily.
+
+    Attributes:
+        prompt: Everything before the first token to be found, previous text included:
+            ``<|startofprev|> … <|startoftranscript|> <|en|> <|transcribe|>``.
+        prefix: Tokens that the answer is forced to begin with; they are not given back.
+        sot_index: Position of ``<|startoftranscript|>`` in the prompt, where the probability of
+            no speech is read.
+        rules: What may not be said.
+        max_tokens: Most tokens to find, the end-of-text token included.
+    """
+
+    prompt: tuple[int, ...]
+    prefix: tuple[int, ...] = ()
+    sot_index: int
+    rules: DecodeRules
+    max_tokens: int = 224
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """The answer to `Decode`.
+
+    Attributes:
+        tokens: Token ids found, without prompt, prefix and end-of-text.
+        token_logprobs: Natural-log probability of each token, after the rules.
+        sum_logprob: Their sum, the end-of-text token's included.
+        no_speech_prob: Probability of ``<|nospeech|>`` at ``sot_index``, before the rules.
+    """
+
+    tokens: tuple[int, ...]
+    token_logprobs: tuple[float, ...]
+    sum_logprob: float
+    no_speech_prob: float
+
+    @property
+    def avg_logprob(self) -> float:
+        """Mean log probability of a token, end-of-text counted as one (openai-whisper's rule)."""
+        return self.sum_logprob / (len(self.tokens) + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """Give the slot back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Something became final.
+
+    Attributes:
+        position: Sample up to which the recording is done.
+        segments: Segments that became final with it, perhaps none.
+        language: The language in use.
+        language_probability: Its probability if it was detected.
+    """
+
+    position: int
+    segments: tuple[Segment, ...]
+    language: str
+    language_probability: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Whose work a request is: carried by every request an engine is given.
+
+    Attributes:
+        program: A number of its own for each running program.
+        model: Which weights, compute type and adapter it wants.
+        owner: Whom to be fair to (a file batch, a stream, an API key).
+        priority: Higher goes first.
+    """
+
+    program: int
+    model: str
+    owner: str = ""
+    priority: int = 0
+
+
+type EngineRequest = Encode | DetectLanguage | Decode | Release
+type EngineResult = Encoded | LanguageScores | Decoded | None
+type ProgramRequest = Read | EngineRequest | Progress
+type ProgramAnswer = Samples | EngineResult
