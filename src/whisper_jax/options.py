@@ -5,6 +5,7 @@ are made: a wrong one raises `OptionError` with the sentence that says what woul
 """
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal
 
 from whisper_jax.errors import OptionError
@@ -64,7 +65,10 @@ class TranscribeOptions:
     channel: int | None = None
 
     def __post_init__(self) -> None:
-        _require(self.task in ("transcribe", "translate"), f"task is {self.task!r}; use 'transcribe' or 'translate'")
+        _require(
+            self.task in ("transcribe", "translate"),
+            f"task is {self.task!r}; use 'transcribe' or 'translate'",
+        )
         _require(
             self.beam_size == 1,
             f"beam_size is {self.beam_size}; only 1 (greedy decoding) is supported so far",
@@ -88,8 +92,7 @@ class TranscribeOptions:
         )
         times = self.clip_timestamps
         _require(
-            all(time >= 0 for time in times)
-            and all(a < b for a, b in zip(times, times[1:], strict=False)),
+            all(time >= 0 for time in times) and all(a < b for a, b in pairwise(times)),
             f"clip_timestamps is {times}; give rising seconds: start, end, start, end, …",
         )
 

@@ -1,1 +1,4 @@
-"""TODO"""
+"""Recordings: decoding to samples, reading them in spans, log-mel features.
+
+Import from the modules: `decode` and `reader` do without JAX, `logmel` does not.
+"""

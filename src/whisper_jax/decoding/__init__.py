@@ -1,1 +1,1 @@
-"""TODO"""
+"""On-device decoding: rules for logits, the state of the rows, prefill and the loop of steps."""

@@ -62,7 +62,12 @@ def _dims(width: int, heads: int, layers: int, vocab: int, **other: int) -> Mode
 
 _ENGLISH, _MULTILINGUAL, _MULTILINGUAL_V3 = 51864, 51865, 51866
 
-_SIZES = {"tiny": (384, 6, 4), "base": (512, 8, 6), "small": (768, 12, 12), "medium": (1024, 16, 24)}
+_SIZES = {
+    "tiny": (384, 6, 4),
+    "base": (512, 8, 6),
+    "small": (768, 12, 12),
+    "medium": (1024, 16, 24),
+}
 _LARGE = (1280, 20, 32)
 _LARGE_V3 = _dims(*_LARGE, _MULTILINGUAL_V3, n_mels=128)
 

@@ -7,11 +7,12 @@ it, so that no shape is written twice.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array
-from numpy.typing import DTypeLike
 
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.weights import Weight
@@ -184,7 +185,8 @@ def n_bytes(dims: ModelDims, dtype: DTypeLike) -> int:
     return sum(math.prod(leaf.shape) for leaf in leaves) * jnp.dtype(dtype).itemsize
 
 
-def _leaf(shape: tuple[int, ...], axes: tuple[str | None, ...], scale: float | None) -> Leaf:
+def _leaf(shape: tuple[int, ...], axes: tuple[str | None, ...], scale: float | None) -> Any:
+    # Any, since a spec tree has a `Leaf` where `WhisperParams` has an array.
     return Leaf(shape, axes, scale)
 
 
@@ -192,11 +194,11 @@ def _linear(
     d_in: int, d_out: int, axes: tuple[str | None, str | None], bias: bool = True
 ) -> Linear:
     weight = _leaf((d_in, d_out), axes, d_in**-0.5)
-    return Linear(weight, _leaf((d_out,), axes[1:], 0.0) if bias else None)  # pyright: ignore[reportArgumentType]
+    return Linear(weight, _leaf((d_out,), axes[1:], 0.0) if bias else None)
 
 
 def _norm(d: int) -> LayerNorm:
-    return LayerNorm(_leaf((d,), ("embed",), None), _leaf((d,), ("embed",), 0.0))  # pyright: ignore[reportArgumentType]
+    return LayerNorm(_leaf((d,), ("embed",), None), _leaf((d,), ("embed",), 0.0))
 
 
 def _attention(d: int) -> Attention:
@@ -209,4 +211,6 @@ def _attention(d: int) -> Attention:
 
 
 def _mlp(d: int, d_hidden: int) -> Mlp:
-    return Mlp(up=_linear(d, d_hidden, ("embed", "mlp")), down=_linear(d_hidden, d, ("mlp", "embed")))
+    return Mlp(
+        up=_linear(d, d_hidden, ("embed", "mlp")), down=_linear(d_hidden, d, ("mlp", "embed"))
+    )

@@ -57,7 +57,9 @@ def dequantise(w: Int8Weight) -> Float[Array, "d_in d_out"]:
     return w.quantised.astype(jnp.float32) * w.scale
 
 
-def logits(x: Float[Array, "*batch d"], embedding: Float[Array, "vocab d"]) -> Float[Array, "*batch vocab"]:
+def logits(
+    x: Float[Array, "*batch d"], embedding: Float[Array, "vocab d"]
+) -> Float[Array, "*batch vocab"]:
     """``x @ embedding.T`` accumulated and returned in float32 (tied output weights)."""
     contract = (((x.ndim - 1,), (1,)), ((), ()))
     return lax.dot_general(

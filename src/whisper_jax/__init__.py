@@ -1,0 +1,75 @@
+"""Whisper JAX: speech to text with OpenAI's Whisper models, on CPU, GPU and TPU.
+
+    import whisper_jax
+
+    model = whisper_jax.load_model("base")
+    print(model.transcribe("talk.mp3").text)
+
+Importing the package is instant: JAX is loaded with the first name that needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whisper_jax.errors import (
+        AudioError,
+        CancelledError,
+        CheckpointError,
+        DownloadError,
+        EngineClosedError,
+        EngineError,
+        ModelError,
+        OptionError,
+        UnknownModelError,
+        WhisperJaxError,
+    )
+    from whisper_jax.options import TranscribeOptions
+    from whisper_jax.transcribe import FileProgress, Whisper, load_model
+    from whisper_jax.types import Segment, Transcript
+
+    __version__: str
+
+__all__ = [
+    "AudioError",
+    "CancelledError",
+    "CheckpointError",
+    "DownloadError",
+    "EngineClosedError",
+    "EngineError",
+    "FileProgress",
+    "ModelError",
+    "OptionError",
+    "Segment",
+    "TranscribeOptions",
+    "Transcript",
+    "UnknownModelError",
+    "Whisper",
+    "WhisperJaxError",
+    "__version__",
+    "load_model",
+]
+
+_ELSEWHERE = {
+    "FileProgress": "transcribe",
+    "Segment": "types",
+    "TranscribeOptions": "options",
+    "Transcript": "types",
+    "Whisper": "transcribe",
+    "load_model": "transcribe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("whisper-jax")
+    if name not in __all__:
+        raise AttributeError(f"module 'whisper_jax' has no attribute {name!r}")
+    value = getattr(import_module(f"whisper_jax.{_ELSEWHERE.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

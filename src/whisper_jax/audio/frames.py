@@ -1,0 +1,193 @@
+"""From a container's packets to blocks of mono samples: decode, resample, mix or pick, gather."""
+
+import errno
+from collections.abc import Iterator
+from typing import cast, final
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream as ContainerStream
+from av.container import InputContainer
+from av.error import (
+    ArgumentError,
+    ExitError,
+    FFmpegError,
+    HTTPOtherClientError,
+    HTTPServerError,
+    InvalidDataError,
+)
+from av.error import EOFError as EndOfInputError
+from numpy.typing import NDArray
+
+from whisper_jax.errors import AudioError
+
+type Block = NDArray[np.float32]
+
+SAMPLE_RATE = 16_000
+"""Samples a second of everything given out: what Whisper was trained on."""
+
+BLOCK_SAMPLES = SAMPLE_RATE
+"""Most samples in a block: 1 s keeps the cost of a block small beside that of decoding it."""
+
+
+MAX_CHANNELS = 64
+"""Most channels of a recording: FFmpeg's resampler takes no more."""
+
+
+def container_blocks(
+    container: InputContainer, stream: ContainerStream, *, channel: int | None, name: str
+) -> Iterator[Block]:
+    """The samples of one stream of an open container, mono at 16 kHz.
+
+    Args:
+        container: Not used by anyone else meanwhile.
+        stream: One of its audio streams.
+        channel: Which channel to pick, from 0; None mixes them all.
+        name: What to call the recording in errors.
+
+    Yields:
+        Blocks, float32 [n] with 1 to `BLOCK_SAMPLES` samples.
+
+    Raises:
+        AudioError: If reading breaks off or nothing at all is decoded, after what was decoded.
+    """
+    yield from _even_blocks(_samples(container, stream, channel, name))
+
+
+def _samples(
+    container: InputContainer, stream: ContainerStream, channel: int | None, name: str
+) -> Iterator[Block]:
+    """Resampled frames of whatever sizes; the end of what can be read is the end."""
+    resampler = _Resampler(channel, name)
+    n_samples = 0
+    for frame in _frames(container, stream, name):
+        for samples in resampler.resample(frame):
+            n_samples += len(samples)
+            yield samples
+    for samples in resampler.flush():
+        n_samples += len(samples)
+        yield samples
+    if n_samples == 0:
+        raise AudioError(
+            f"nothing in {name!r} can be decoded as audio; it is damaged or holds no samples"
+        )
+
+
+def _frames(container: InputContainer, stream: ContainerStream, name: str) -> Iterator[AudioFrame]:
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, InvalidDataError, EndOfInputError):
+            return  # a file that was cut off ends like one that was not
+        except FFmpegError as error:
+            if error.errno == errno.EIO and container.size is None:
+                return  # so FFmpeg calls the end of a download whose length the server did not say
+            raise AudioError(f"reading {name!r} broke off: {reason(error)}") from error
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            continue  # ffmpeg, too, goes on with the next packet
+        yield from frames
+
+
+def _even_blocks(samples: Iterator[Block]) -> Iterator[Block]:
+    """The same samples in blocks of `BLOCK_SAMPLES`; an error comes after what precedes it."""
+    gathered: list[Block] = []
+    n_gathered = 0
+    try:
+        for piece in samples:
+            gathered.append(piece)
+            n_gathered += len(piece)
+            if n_gathered >= BLOCK_SAMPLES:
+                joined = np.concatenate(gathered)
+                n_whole = n_gathered - n_gathered % BLOCK_SAMPLES
+                yield from joined[:n_whole].reshape(-1, BLOCK_SAMPLES)
+                gathered = [joined[n_whole:].copy()]
+                n_gathered -= n_whole
+    except AudioError:
+        if n_gathered > 0:
+            yield np.concatenate(gathered)
+        raise
+    if n_gathered > 0:
+        yield np.concatenate(gathered)
+
+
+@final
+class _Resampler:
+    """Frames to mono at 16 kHz, starting anew where the frames' format changes."""
+
+    def __init__(self, channel: int | None, name: str) -> None:
+        self._channel = channel
+        self._name = name
+        self._resampler: AudioResampler | None = None
+        self._frame_format: tuple[str, str, int] | None = None
+
+    def resample(self, frame: AudioFrame) -> list[Block]:
+        try:
+            frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if self._resampler is not None and frame_format == self._frame_format:
+                return self._mono(self._resampler.resample(frame))
+            before = self.flush()
+            self._frame_format = frame_format
+            return before + self._restart(frame)
+        except FFmpegError as error:
+            raise AudioError(f"cannot resample {self._name!r}: {reason(error)}") from error
+
+    def flush(self) -> list[Block]:
+        return [] if self._resampler is None else self._mono(self._resampler.resample(None))
+
+    def _restart(self, frame: AudioFrame) -> list[Block]:
+        require_channel(self._channel, frame.layout.nb_channels, self._name)
+        if self._channel is None:
+            self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            try:
+                return self._mono(self._resampler.resample(frame))
+            except FFmpegError:
+                pass  # nobody knows how to mix so many channels: take their mean
+        # Packed, not planar: PyAV 19 cannot read frames with eight planes or more.
+        self._resampler = AudioResampler(format="flt", rate=SAMPLE_RATE)
+        return self._mono(self._resampler.resample(frame))
+
+    def _mono(self, frames: list[AudioFrame]) -> list[Block]:
+        # A resampler with nothing to do gives back what it gets, the None of a flush too.
+        kept = [frame for frame in cast("list[AudioFrame | None]", frames) if frame is not None]
+        return [self._pick(frame) for frame in kept if frame.samples > 0]
+
+    def _pick(self, frame: AudioFrame) -> Block:
+        samples = cast("Block", frame.to_ndarray()).reshape(frame.samples, -1)
+        if samples.shape[1] == 1:
+            return samples[:, 0]
+        if self._channel is None:
+            return samples.mean(axis=1, dtype=np.float32)
+        return samples[:, self._channel].copy()
+
+
+def require_channel(channel: int | None, n_channels: int, name: str) -> None:
+    """Raise `AudioError` unless ``channel`` is None or one of ``n_channels``, none too many."""
+    if n_channels > MAX_CHANNELS:
+        raise AudioError(f"{name!r} has {n_channels} channels; at most {MAX_CHANNELS} can be read")
+    if channel is not None and not 0 <= channel < n_channels:
+        raise AudioError(f"no channel {channel} in {name!r}: it has {n_channels}, counted from 0")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, to stand after a colon."""
+    match error:
+        case InvalidDataError() | EndOfInputError() | ArgumentError():
+            return "it is not audio or video of a known format, or it is cut off or damaged"
+        case ExitError() | TimeoutError():
+            return "the server took too long to answer"
+        case HTTPOtherClientError():
+            return "the server refuses the request (4xx)"
+        case HTTPServerError():
+            return "the server failed (5xx); try again later"
+        case ConnectionRefusedError():
+            return "the server refuses the connection; check host and port"
+        case OSError(errno=errno.EIO):
+            return "the host or disk cannot be reached, or the data is cut off or damaged"
+        case FFmpegError() | OSError():
+            return error.strerror or str(error)
+        case _:
+            return str(error)

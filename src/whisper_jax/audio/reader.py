@@ -1,0 +1,134 @@
+"""Spans of a recording out of its stream of blocks, in bounded memory."""
+
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_jax.audio.decode import AudioStream
+from whisper_jax.requests import Samples
+
+
+@final
+class SampleReader:
+    """Answers `whisper_jax.requests.Read` from an `AudioStream`, moving forward only.
+
+    It holds the samples from the last read's start to the farthest stop asked for, and at most
+    one block more. What it gives does not depend on the sizes of the blocks, nor on what was
+    prefetched. `read`, `prefetch` and `close` may be called from different threads: each waits
+    for the others.
+    """
+
+    def __init__(self, stream: AudioStream) -> None:
+        self._stream = stream
+        self._source = stream.blocks()
+        self._lock = threading.Lock()
+        self._blocks: deque[NDArray[np.float32]] = deque()
+        self._first = 0  # position of the first sample held
+        self._next = 0  # position of the next sample to be decoded
+        self._floor = 0  # nothing before this position may be asked for
+        self._n_read = 0
+        self._at_end = False
+        self._failure: Exception | None = None
+        self._is_closed = False
+
+    @property
+    def n_samples_read(self) -> int:
+        """How far reads have come: one past the last sample that was given out."""
+        return self._n_read
+
+    def read(self, start: int, stop: int) -> Samples:
+        """The samples from ``start`` to ``stop``, as many of them as exist.
+
+        What stands before ``start`` is dropped. To know whether the recording ends just at
+        ``stop``, decoding goes on until one sample beyond it is there.
+
+        Args:
+            start: First sample; negative means 0.
+            stop: One past the last sample; may be beyond the end.
+
+        Returns:
+            A copy of the samples, with ``ended`` True if there is none at or after ``stop``.
+
+        Raises:
+            AudioError: If reading broke off before ``stop``, or nothing can be decoded.
+            ValueError: If ``start`` is before an earlier read's, or the reader is closed.
+        """
+        start = max(0, start)
+        with self._lock:
+            if start < self._floor:
+                raise ValueError(f"read from {start} after samples before {self._floor} were left")
+            self._floor = start
+            self._decode_past(stop)
+            self._drop()
+            if self._failure is not None and self._next < stop:
+                raise self._failure
+            samples = self._copy(start, stop)
+            self._n_read = max(self._n_read, start + len(samples)) if len(samples) else self._n_read
+            return Samples(start=start, samples=samples, ended=self._at_end and self._next <= stop)
+
+    def is_ready(self, stop: int) -> bool:
+        """True if a read up to ``stop`` need not decode: it is quick, whichever thread does it."""
+        return self._next > stop or self._at_end or self._failure is not None
+
+    def prefetch(self, stop: int) -> None:
+        """Decode up to ``stop`` and drop nothing, so that a read up to there need not wait.
+
+        A recording that breaks off raises in the read that comes to that place, not here.
+
+        Raises:
+            ValueError: If the reader is closed.
+        """
+        with self._lock:
+            self._decode_past(stop)
+
+    def close(self) -> None:
+        """Close the stream and forget what is held."""
+        with self._lock:
+            self._is_closed = True
+            self._blocks.clear()
+            self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _decode_past(self, stop: int) -> None:
+        """Decode until a sample at or after ``stop`` is there, or there are no more."""
+        if self._is_closed:
+            raise ValueError("the reader is closed")
+        while self._next <= stop and not self._at_end and self._failure is None:
+            try:
+                block = next(self._source)
+            except StopIteration:
+                self._at_end = True
+            except Exception as error:  # kept: a generator that failed looks like one that ended
+                self._failure = error
+            else:
+                self._blocks.append(block)
+                self._next += len(block)
+                self._drop()
+
+    def _drop(self) -> None:
+        while self._blocks and self._first + len(self._blocks[0]) <= self._floor:
+            self._first += len(self._blocks.popleft())
+
+    def _copy(self, start: int, stop: int) -> NDArray[np.float32]:
+        pieces: list[NDArray[np.float32]] = []
+        position = self._first
+        for block in self._blocks:
+            if position >= stop:
+                break
+            pieces.append(block[max(0, start - position) : max(0, stop - position)])
+            position += len(block)
+        return np.concatenate([np.empty(0, np.float32), *pieces])

@@ -1,0 +1,6 @@
+"""Other speech recognisers, each in an environment of its own: oracles and opponents.
+
+Nothing here is imported by the rest of the package, and none of a peer's packages is a dependency
+of it. A peer runs as a separate process, with a Python of its own (`environment`), on the same
+weights (`weights`), and answers in JSON (`run`, `worker`).
+"""

@@ -1,0 +1,215 @@
+"""The device side of a pool: the state on the device, the calls that change it, what is read of it.
+
+Nothing else in the package keeps arrays on the device between calls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import jax
+import numpy as np
+
+from whisper_jax.decoding.state import PoolState, Report
+from whisper_jax.engine.batches import (
+    BatchLayout,
+    decoded,
+    language_probabilities,
+    prompts_batch,
+    windows_batch,
+)
+from whisper_jax.engine.lift import DevicePrograms
+from whisper_jax.engine.policy import DevicePolicy, bucket_of
+from whisper_jax.engine.scheduler import Slot
+from whisper_jax.requests import Decode, Decoded, DetectLanguage, Encode, Encoded, LanguageScores
+
+
+@dataclass
+class DeviceCounts:
+    """What a pool has done so far.
+
+    Attributes:
+        windows: Windows encoded.
+        prompts: Prompts read.
+        tokens: Tokens found.
+        row_steps: Rows times steps executed.
+        active_row_steps: Of these, rows that were not done.
+        seconds: Time in calls, by program.
+    """
+
+    windows: int = 0
+    prompts: int = 0
+    tokens: int = 0
+    row_steps: int = 0
+    active_row_steps: int = 0
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def occupancy(self) -> float:
+        """Active row-steps over executed row-steps, drain included; 1 before any."""
+        return self.active_row_steps / self.row_steps if self.row_steps else 1.0
+
+    def add_seconds(self, program: str, start_s: float) -> None:
+        """Add the time since ``start_s`` to a program's."""
+        self.seconds[program] = self.seconds.get(program, 0.0) + perf_counter() - start_s
+
+
+class DevicePool:
+    """The slots of one model on the devices of a mesh."""
+
+    def __init__(self, programs: DevicePrograms, policy: DevicePolicy) -> None:
+        self.programs = programs
+        self.policy = policy
+        self.counts = DeviceCounts()
+        self._state: PoolState | None = None
+        self._lengths: dict[Slot, int] = {}
+        self._unread: tuple[Report, tuple[Slot, ...]] | None = None
+
+    def resize(
+        self, n_slots: int, moves: Sequence[tuple[Slot, Slot]]
+    ) -> list[tuple[Slot, Decoded]]:
+        """Make the pool ``n_slots`` a shard and move windows, old to new.
+
+        Returns what finished in a call whose result was still to be read, under the new slots.
+        """
+        start_s = perf_counter()
+        finished = self._read_pending()
+        renamed = dict(moves)
+        self._lengths = {renamed[s]: n for s, n in self._lengths.items() if s in renamed}
+        n_positions = self._positions_needed(0)
+        if self._state is None:
+            self._state = self.programs.empty(n_slots, 1, n_positions)
+        else:
+            old_size, n_shards = self._n_slots, self.programs.n_shards
+            sources = np.full(n_slots * n_shards, old_size, np.int32)
+            for old, new in moves:
+                sources[new.shard * n_slots + new.index] = old.index
+            self._state = self.programs.resize(self._state, sources, n_positions)
+        self.counts.add_seconds("resize", start_s)
+        return [(renamed[slot], text) for slot, text in finished if slot in renamed]
+
+    def encode(self, items: Sequence[tuple[Slot, Encode]]) -> list[Encoded]:
+        """Put windows into their slots."""
+        start_s = perf_counter()
+        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
+        n_audio_ctx = self.programs.config.dims.n_audio_ctx
+        windows = windows_batch(layout, [request for _, request in items], n_audio_ctx)
+        masked = bool(np.any(windows.n_audio_frames < n_audio_ctx))
+        cross, peaks = self.programs.encode(self._pool.cross, windows, masked)
+        self._state = replace(self._pool, cross=cross)
+        values = np.asarray(peaks)
+        self.counts.windows += len(items)
+        self.counts.add_seconds("encode", start_s)
+        return [Encoded(peak=float(values[place])) for place in layout.places]
+
+    def detect_language(self, items: Sequence[tuple[Slot, DetectLanguage]]) -> list[LanguageScores]:
+        """The probability of each candidate language for windows in their slots."""
+        start_s = perf_counter()
+        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards, smallest=2)
+        logits = np.asarray(self.programs.language(self._pool.cross, layout.slots))
+        self.counts.add_seconds("language", start_s)
+        return [
+            LanguageScores(
+                probabilities=language_probabilities(logits[place], request.language_tokens)
+            )
+            for place, (_, request) in zip(layout.places, items, strict=True)
+        ]
+
+    def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
+        """Begin to decode windows in their slots; `run` goes on with them."""
+        start_s = perf_counter()
+        for slot, request in items:
+            self.forget(slot)
+            self._lengths[slot] = len(request.prompt) + len(request.prefix)
+        n_prompt = self.prompt_bucket(max(self._lengths[slot] for slot, _ in items))
+        self._make_room(n_prompt)
+        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
+        n_vocab = self.programs.config.dims.n_vocab
+        prompts = prompts_batch(layout, [request for _, request in items], n_prompt, n_vocab)
+        rows = self.programs.prefill(self._pool.cross, self._pool.rows, prompts)
+        self._state = replace(self._pool, rows=rows)
+        self.counts.prompts += len(items)
+        self.counts.add_seconds("prefill", start_s)
+
+    def run(self, slots: Sequence[Slot]) -> list[tuple[Slot, Decoded]]:
+        """Find more tokens in these slots; returns those that finished.
+
+        Where the policy reads late, what comes back is of the call before this one.
+        """
+        start_s = perf_counter()
+        self._make_room(0)
+        running = np.zeros(self._n_slots * self.programs.n_shards, bool)
+        running[[self._flat(slot) for slot in slots]] = True
+        limits = (np.int32(self.policy.max_steps), np.int32(self.policy.stop_after))
+        rows, report = self.programs.run(self._pool.cross, self._pool.rows, running, limits)
+        self._state = replace(self._pool, rows=rows)
+        finished = self._read_pending()
+        done_before = {slot for slot, _ in finished}
+        self._unread = (report, tuple(slot for slot in slots if slot not in done_before))
+        if not self.policy.reads_late:
+            finished = self._read_pending()
+        self.counts.add_seconds("run", start_s)
+        return finished
+
+    def forget(self, slot: Slot) -> None:
+        """The slot has been freed or has a new window: an unread result of it is void."""
+        self._lengths.pop(slot, None)
+        if self._unread is not None:
+            report, slots = self._unread
+            self._unread = (report, tuple(other for other in slots if other != slot))
+
+    def drop(self) -> None:
+        """Forget everything, after a failure of the device."""
+        self._state, self._unread = None, None
+        self._lengths.clear()
+
+    def prompt_bucket(self, n_tokens: int) -> int:
+        """The length that a prompt is padded to."""
+        return bucket_of(self.policy.prompt_buckets, n_tokens)
+
+    def _read_pending(self) -> list[tuple[Slot, Decoded]]:
+        """Wait for the last call and read it, if it is still to be read."""
+        if self._unread is None:
+            return []
+        (report, slots), self._unread = self._unread, None
+        read = jax.tree.map(np.asarray, report)
+        n_slots = read.done.shape[0] // self.programs.n_shards
+        n_rows = read.done.shape[1]
+        self.counts.active_row_steps += int(read.n_active_row_steps.sum())
+        self.counts.row_steps += int(read.n_steps.sum()) * n_slots * n_rows
+        finished: list[tuple[Slot, Decoded]] = []
+        for slot in slots:
+            at = slot.shard * n_slots + slot.index
+            self._lengths[slot] = int((read.n_prompt[at] + read.n_found[at]).max())
+            if read.done[at].all():
+                finished.append((slot, decoded(read, at)))
+                self.counts.tokens += int(read.n_found[at].sum())
+                del self._lengths[slot]
+        return finished
+
+    def _make_room(self, n_prompt: int) -> None:
+        needed = self._positions_needed(n_prompt)
+        if needed > self._pool.rows.cache.n_positions:
+            rows = self.programs.stretch(self._pool.rows, needed)
+            self._state = replace(self._pool, rows=rows)
+
+    def _positions_needed(self, n_prompt: int) -> int:
+        """Room for the longest row after the next call, as a bucket."""
+        # What was not read yet may already be a call further on.
+        unread_steps = self.policy.max_steps * (2 if self.policy.reads_late else 1)
+        longest = max(self._lengths.values(), default=0) + unread_steps
+        limit = self.programs.config.dims.n_text_ctx
+        return bucket_of(self.policy.position_buckets, max(n_prompt, min(longest, limit)))
+
+    @property
+    def _pool(self) -> PoolState:
+        if self._state is None:
+            raise RuntimeError("the pool has no slots yet")
+        return self._state
+
+    @property
+    def _n_slots(self) -> int:
+        return self._pool.rows.done.shape[0] // self.programs.n_shards
+
+    def _flat(self, slot: Slot) -> int:
+        return slot.shard * self._n_slots + slot.index

@@ -1,0 +1,74 @@
+"""How a kind of device is driven: what depends on the hardware and on nothing else."""
+
+from dataclasses import dataclass
+
+from numpy.typing import DTypeLike
+
+from whisper_jax.options import ComputeType
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicePolicy:
+    """The settings of one kind of device.
+
+    Attributes:
+        max_steps: Most decode steps in one call.
+        stop_after: A call ends early once so many slots have finished.
+        reads_late: Read the result of a call only after the next has been started, so that the
+            device never waits for the host. A finished slot then idles for one call.
+        slot_buckets: Numbers of slots a pool may have, rising. The smallest is 2: a product
+            with one row is slow on a CPU, and its last bits differ.
+        encode_limit: Most windows encoded in one call.
+        prefill_limit: Most prompts read in one call.
+        prompt_buckets: Prompt lengths that programs are compiled for.
+        position_buckets: Lengths of the self-attention cache that programs are compiled for.
+        cache_dtype: Type of keys and values at rest; None for the compute type.
+    """
+
+    max_steps: int
+    stop_after: int
+    reads_late: bool
+    slot_buckets: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
+    encode_limit: int
+    prefill_limit: int
+    prompt_buckets: tuple[int, ...] = (4, 16, 64, 128, 232, 448)
+    position_buckets: tuple[int, ...] = (128, 256, 448)
+    cache_dtype: DTypeLike | None = None
+
+    def slot_buckets_up_to(self, n_slots: int) -> tuple[int, ...]:
+        """The buckets below ``n_slots``, and the one that holds it."""
+        below = tuple(size for size in self.slot_buckets if size < n_slots)
+        return (*below, max(n_slots, self.slot_buckets[0]))
+
+
+# A step takes about 20 ms on a CPU and is read at once. float32 keys and values are read at 40
+# GB/s and more, bfloat16 ones at a tenth of that: XLA has no fast path for one-row products.
+CPU = DevicePolicy(
+    max_steps=16,
+    stop_after=1,
+    reads_late=False,
+    encode_limit=1,
+    prefill_limit=4,
+    cache_dtype="float32",
+)
+ACCELERATOR = DevicePolicy(
+    max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8
+)
+
+
+def policy_for(platform: str) -> DevicePolicy:
+    """The policy of a JAX platform name."""
+    return CPU if platform == "cpu" else ACCELERATOR
+
+
+def cache_dtype_for(policy: DevicePolicy, compute_type: ComputeType) -> DTypeLike:
+    """The type of keys and values at rest."""
+    return policy.cache_dtype or compute_type
+
+
+def bucket_of(buckets: tuple[int, ...], size: int) -> int:
+    """The smallest bucket that holds ``size``."""
+    for bucket in buckets:
+        if size <= bucket:
+            return bucket
+    raise ValueError(f"{size} is beyond the largest bucket, {buckets[-1]}")

@@ -1,0 +1,130 @@
+"""The content of a transcript's file in each format.
+
+The formats are those of openai-whisper's command, to the byte. Where its files could not be read
+back (a blank line inside a subtitle, a line break inside a table's cell, a number that JSON does
+not have), these can.
+"""
+
+import json
+import math
+import re
+from dataclasses import asdict
+from typing import Any, Literal, get_args
+
+from whisper_jax.errors import OptionError
+from whisper_jax.types import Segment, Transcript
+
+type Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+
+FORMATS: tuple[str, ...] = get_args(Format.__value__)
+"""The formats there are, which are also the files' suffixes."""
+
+_ARROW = re.compile(r"-{2,}>")
+_BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n)){2,}")
+_CELL_BREAKS = re.compile(r"\r\n|[\t\r\n]")
+
+
+def render(transcript: Transcript, format: str) -> str:
+    r"""The content of the file that a transcript makes, with ``\n`` as line end.
+
+    Args:
+        transcript: What to write; without segments it gives a valid file with no entries.
+        format: One of `FORMATS`:
+
+            - ``txt``: the text of each segment on a line of its own;
+            - ``srt``: SubRip subtitles, times as ``HH:MM:SS,mmm``;
+            - ``vtt``: WebVTT subtitles, times as ``MM:SS.mmm``, from one hour on with hours;
+            - ``tsv``: a table of start and end in milliseconds, and text, under a heading;
+            - ``json``: text, segments with all their fields, and language, in ASCII. A number
+              that is not finite becomes null.
+
+    Raises:
+        OptionError: If there is no such format.
+    """
+    match require_format(format):
+        case "txt":
+            return "".join(f"{segment.text.strip()}\n" for segment in transcript.segments)
+        case "srt":
+            return _render_srt(transcript)
+        case "vtt":
+            return _render_vtt(transcript)
+        case "tsv":
+            return _render_tsv(transcript)
+        case "json":
+            return _render_json(transcript)
+
+
+def require_format(format: str) -> Format:
+    """``format`` if there is such a one, else an `OptionError` that lists what there is."""
+    match format:
+        case "txt" | "srt" | "vtt" | "tsv" | "json":
+            return format
+        case _:
+            raise OptionError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+
+
+def _render_srt(transcript: Transcript) -> str:
+    return "".join(
+        f"{number}\n"
+        f"{_clock(segment.start, hours=True, marker=',')} --> "
+        f"{_clock(segment.end, hours=True, marker=',')}\n"
+        f"{_subtitle(segment)}\n\n"
+        for number, segment in enumerate(transcript.segments, start=1)
+    )
+
+
+def _render_vtt(transcript: Transcript) -> str:
+    return "WEBVTT\n\n" + "".join(
+        f"{_clock(segment.start, hours=False, marker='.')} --> "
+        f"{_clock(segment.end, hours=False, marker='.')}\n"
+        f"{_subtitle(segment)}\n\n"
+        for segment in transcript.segments
+    )
+
+
+def _render_tsv(transcript: Transcript) -> str:
+    return "start\tend\ttext\n" + "".join(
+        f"{_milliseconds(segment.start)}\t{_milliseconds(segment.end)}\t"
+        f"{_CELL_BREAKS.sub(' ', segment.text.strip())}\n"
+        for segment in transcript.segments
+    )
+
+
+def _render_json(transcript: Transcript) -> str:
+    return json.dumps(
+        {
+            "text": transcript.text,
+            "segments": [_segment_fields(segment) for segment in transcript.segments],
+            "language": transcript.language,
+        },
+        allow_nan=False,
+    )
+
+
+def _segment_fields(segment: Segment) -> dict[str, Any]:
+    fields = asdict(segment) | {
+        "start": max(0.0, segment.start),
+        "end": max(0.0, segment.end),
+    }
+    return {name: _json_value(value) for name, value in fields.items()}
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _subtitle(segment: Segment) -> str:
+    """A segment's text without what would end a subtitle: an arrow, a blank line."""
+    return _BLANK_LINES.sub("\n", _ARROW.sub("->", segment.text.strip()))
+
+
+def _milliseconds(time_s: float) -> int:
+    return max(0, round(1000 * time_s))
+
+
+def _clock(time_s: float, *, hours: bool, marker: str) -> str:
+    """``MM:SS.mmm``, with hours in front if asked for or not zero."""
+    total_s, ms = divmod(_milliseconds(time_s), 1000)
+    total_min, s = divmod(total_s, 60)
+    h, m = divmod(total_min, 60)
+    return (f"{h:02d}:" if hours or h > 0 else "") + f"{m:02d}:{s:02d}{marker}{ms:03d}"

@@ -1,0 +1,170 @@
+"""The text decoder: new tokens against what is cached of the old ones and of the audio."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from whisper_jax.model.caches import CrossCache, SelfCache, empty_self_cache
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.encoder import encode
+from whisper_jax.model.layers import attend, layer_norm, linear, mlp, split_heads
+from whisper_jax.model.params import Attention, Decoder, WhisperParams
+from whisper_jax.model.weights import logits
+
+type Head = tuple[int, int]
+"""A cross-attention head: (layer, head)."""
+
+
+def encode_for_decoder(
+    p: Decoder,
+    dims: ModelDims,
+    encoded: Float[Array, "batch audio_frames d"],
+    n_audio_frames: Int[Array, " batch"],
+    dtype: DTypeLike,
+) -> CrossCache:
+    """Each layer's cross-attention keys and values of encoded audio, a slot for each window."""
+    keys, values = [], []
+    for layer in p.layers:
+        key = split_heads(linear(layer.cross_attention.key, encoded), dims.n_text_head)
+        value = split_heads(linear(layer.cross_attention.value, encoded), dims.n_text_head)
+        keys.append(jnp.einsum("bthd->bhdt", key).astype(dtype))
+        values.append(jnp.einsum("bthd->bhtd", value).astype(dtype))
+    return CrossCache(tuple(keys), tuple(values), n_audio_frames)
+
+
+def decode_tokens(
+    p: Decoder,
+    dims: ModelDims,
+    tokens: Int[Array, "slot row new"],
+    position: Int[Array, "slot row"],
+    cache: SelfCache,
+    cross: CrossCache,
+    compute_dtype: DTypeLike,
+    heads: tuple[Head, ...] = (),
+) -> tuple[
+    Float[Array, "slot row new d"],
+    SelfCache,
+    Float[Array, "slot row heads new audio_frames"] | None,
+]:
+    """Run tokens through the decoder and remember them.
+
+    Args:
+        p: The decoder's weights.
+        dims: Sizes of the model.
+        tokens: The tokens that follow those in the cache.
+        position: Position of each row's first new token.
+        cache: Keys and values of the tokens before; rows are written at ``position``.
+        cross: Keys and values of the audio; its slots are those of ``tokens``.
+        compute_dtype: The type that is computed in.
+        heads: Cross-attention heads whose weights are wanted (static).
+
+    Returns:
+        The final hidden states (see `decoder_logits`), the cache with the new tokens in it, and
+        the weights of ``heads`` in their order, or None if there are none.
+    """
+    positions = position[..., None] + jnp.arange(tokens.shape[-1])
+    table = p.positions.astype(compute_dtype)
+    x = p.embedding[tokens].astype(compute_dtype) + table.at[positions].get(mode="clip")
+    self_mask = jnp.arange(cache.n_positions) <= positions[..., None, :, None]
+    audio_mask = jnp.arange(cross.keys[0].shape[-1]) < cross.n_audio_frames[:, None, None, None]
+    new_keys, new_values, weights = [], [], {}
+    for index, layer in enumerate(p.layers):
+        with jax.named_scope("self_attention"):
+            kv = cache.keys[index], cache.values[index]
+            normed = layer_norm(layer.attention_norm, x)
+            mixed, kv = _self_attention(layer.attention, normed, position, *kv, self_mask)
+            new_keys.append(kv[0])
+            new_values.append(kv[1])
+            x = x + mixed
+        with jax.named_scope("cross_attention"):
+            normed = layer_norm(layer.cross_norm, x)
+            kv = cross.keys[index], cross.values[index]
+            mixed, weights[index] = _cross_attention(layer.cross_attention, normed, *kv, audio_mask)
+            x = x + mixed
+        with jax.named_scope("mlp"):
+            x = x + mlp(layer.mlp, layer_norm(layer.mlp_norm, x))
+    chosen = [weights[layer][:, :, head] for layer, head in heads]
+    return (
+        layer_norm(p.norm, x),
+        SelfCache(tuple(new_keys), tuple(new_values)),
+        jnp.stack(chosen, axis=2) if chosen else None,
+    )
+
+
+def decoder_logits(p: Decoder, hidden: Float[Array, "*batch d"]) -> Float[Array, "*batch vocab"]:
+    """float32 logits of the next token from final hidden states."""
+    with jax.named_scope("logits"):
+        return logits(hidden, p.embedding)
+
+
+def teacher_forced_logits(
+    p: WhisperParams,
+    dims: ModelDims,
+    mel: Float[Array, "batch frames mels"],
+    tokens: Int[Array, "batch n_tokens"],
+) -> Float[Array, "batch n_tokens vocab"]:
+    """Logits after each of the given tokens, in one pass without a loop.
+
+    This is the plain twin of cached decoding, and what training and scoring need.
+    """
+    n_batch, n_tokens = tokens.shape
+    encoded = encode(p.encoder, dims, mel)
+    n_audio_frames = jnp.full(n_batch, encoded.shape[1])
+    cross = encode_for_decoder(p.decoder, dims, encoded, n_audio_frames, mel.dtype)
+    cache = empty_self_cache(dims, n_batch, 1, n_tokens, mel.dtype)
+    start = jnp.zeros((n_batch, 1), jnp.int32)
+    hidden, _, _ = decode_tokens(p.decoder, dims, tokens[:, None], start, cache, cross, mel.dtype)
+    return decoder_logits(p.decoder, hidden[:, 0])
+
+
+def _self_attention(
+    p: Attention,
+    x: Float[Array, "slot row new d"],
+    position: Int[Array, "slot row"],
+    keys: Float[Array, "slot row head dim time"],
+    values: Float[Array, "slot row head time dim"],
+    mask: Bool[Array, "slot row 1 new time"],
+) -> tuple[
+    Float[Array, "slot row new d"],
+    tuple[
+        Float[Array, "slot row head dim time"],
+        Float[Array, "slot row head time dim"],
+    ],
+]:
+    n_heads = keys.shape[2]
+    query = jnp.einsum("srnhd->srhnd", split_heads(linear(p.query, x), n_heads))
+    new_keys = jnp.einsum("srnhd->srhdn", split_heads(linear(p.key, x), n_heads))
+    new_values = jnp.einsum("srnhd->srhnd", split_heads(linear(p.value, x), n_heads))
+    keys = _write(keys, new_keys.astype(keys.dtype), position, axis=2)
+    values = _write(values, new_values.astype(values.dtype), position, axis=1)
+    mixed, _ = attend(query.astype(keys.dtype), keys, values, mask)
+    joined = jnp.einsum("srhnd->srnhd", mixed).reshape(x.shape)
+    return linear(p.out, joined.astype(x.dtype)), (keys, values)
+
+
+def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int) -> Array:
+    def write_row(row: Array, new_row: Array, start: Array) -> Array:
+        return lax.dynamic_update_slice_in_dim(row, new_row, start, axis)
+
+    return jax.vmap(jax.vmap(write_row))(cache, new, position)
+
+
+def _cross_attention(
+    p: Attention,
+    x: Float[Array, "slot row new d"],
+    keys: Float[Array, "slot head dim time"],
+    values: Float[Array, "slot head time dim"],
+    mask: Bool[Array, "slot 1 1 time"],
+) -> tuple[Float[Array, "slot row new d"], Float[Array, "slot row head new time"]]:
+    # All rows of a slot, and all their new tokens, are queries to the same keys and values.
+    n_slots, n_rows, n_new, _ = x.shape
+    n_heads = keys.shape[1]
+    query = split_heads(linear(p.query, x), n_heads)
+    query = jnp.einsum("srnhd->shrnd", query).reshape(n_slots, n_heads, n_rows * n_new, -1)
+    mixed, weights = attend(query.astype(keys.dtype), keys, values, mask)
+    mixed = mixed.reshape(n_slots, n_heads, n_rows, n_new, -1)
+    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(x.shape)
+    by_row = weights.reshape(n_slots, n_heads, n_rows, n_new, -1)
+    return linear(p.out, joined.astype(x.dtype)), jnp.einsum("shrnt->srhnt", by_row)

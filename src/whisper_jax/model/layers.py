@@ -1,0 +1,74 @@
+"""The parts that encoder and decoder share: linear layers, normalisation, attention, sinusoids."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from numpy.typing import NDArray
+
+from whisper_jax.model.params import LayerNorm, Linear, Mlp
+from whisper_jax.model.weights import matmul
+
+NORM_EPSILON = 1e-5
+
+
+def linear(p: Linear, x: Float[Array, "*batch d_in"]) -> Float[Array, "*batch d_out"]:
+    """``x @ weight + bias`` in the type of ``x``."""
+    y = matmul(x, p.weight)
+    return y if p.bias is None else y + p.bias.astype(y.dtype)
+
+
+def layer_norm(p: LayerNorm, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """Layer normalisation, computed in float32 whatever the type of ``x``."""
+    wide = x.astype(jnp.float32)
+    centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    normed = centred * jax.lax.rsqrt(variance + NORM_EPSILON)
+    return (normed * p.scale + p.bias).astype(x.dtype)
+
+
+def mlp(p: Mlp, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """Two linear layers with the exact GELU between them."""
+    return linear(p.down, jax.nn.gelu(linear(p.up, x), approximate=False))
+
+
+def split_heads(x: Float[Array, "*batch d"], n_heads: int) -> Float[Array, "*batch heads dim"]:
+    """The last axis as [heads, dim]."""
+    return x.reshape(*x.shape[:-1], n_heads, x.shape[-1] // n_heads)
+
+
+def attend(
+    query: Float[Array, "*batch queries dim"],
+    keys: Float[Array, "*batch dim time"],
+    values: Float[Array, "*batch time dim"],
+    mask: Bool[Array, "..."] | None,
+) -> tuple[Float[Array, "*batch queries dim"], Float[Array, "*batch queries time"]]:
+    """Scaled dot-product attention; the softmax is in float32.
+
+    Keys lie as [dim, time] and values as [time, dim], the layouts that a CPU reads fastest when
+    there are few queries. ``mask``, where given, broadcasts against [*batch, queries, time] and
+    is True where a query may look. The division by the softmax's sum comes after the second product: it
+    is then over ``dim`` numbers a query in place of ``time``.
+
+    Returns:
+        What was attended to, in the values' type, and the attention weights in float32 (free
+        where nobody uses them).
+    """
+    scale = query.shape[-1] ** -0.5
+    scores = jnp.matmul(query * scale, keys, preferred_element_type=jnp.float32)
+    if mask is not None:
+        scores = jnp.where(mask, scores, -jnp.inf)
+    exps = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
+    total = jnp.sum(exps, axis=-1, keepdims=True)
+    mixed = jnp.matmul(exps.astype(values.dtype), values, preferred_element_type=jnp.float32)
+    return (mixed / total).astype(query.dtype), exps / total
+
+
+def sinusoids(n_positions: int, d: int) -> NDArray[np.float32]:
+    """float32 [n_positions, d]: sines then cosines, timescales 1 to 10,000 (Vaswani et al. 2017).
+
+    The first half of the width holds the sines, the second the cosines, as Whisper was trained.
+    """
+    rates = np.exp(-np.log(10_000) / (d // 2 - 1) * np.arange(d // 2))
+    angles = np.arange(n_positions)[:, None] * rates[None, :]
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

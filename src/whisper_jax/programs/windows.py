@@ -1,0 +1,112 @@
+"""Cutting windows of samples, and reading the text of a window into segments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_jax.audio.units import (
+    FRAMES_PER_SECOND,
+    FRAMES_PER_TIMESTAMP,
+    HOP,
+    MARGIN_AFTER,
+    MARGIN_BEFORE,
+)
+from whisper_jax.requests import Read, Samples
+
+
+def window_read(seek: int, n_frames: int) -> Read:
+    """What to read for a window of ``n_frames`` from frame ``seek``, margins included."""
+    start, stop = seek * HOP, (seek + n_frames) * HOP
+    return Read(start=start - MARGIN_BEFORE, stop=stop + MARGIN_AFTER)
+
+
+def window_samples(read: Samples, seek: int, n_frames: int) -> tuple[NDArray[np.float32], int]:
+    """The samples that `Encode` wants, and how many frames of content there are.
+
+    At the beginning of the recording the margin is its reflection, as in openai-whisper's
+    spectrogram; at its end, silence.
+
+    Args:
+        read: The answer to `window_read`.
+        seek: First frame.
+        n_frames: Most frames.
+    """
+    first = seek * HOP
+    n_content = min(n_frames, max(0, (read.start + len(read.samples) - first) // HOP))
+    n_wanted = MARGIN_BEFORE + n_content * HOP + MARGIN_AFTER
+    samples = read.samples
+    if first < MARGIN_BEFORE:
+        body = np.pad(samples, (0, max(0, MARGIN_BEFORE + 1 - len(samples))))
+        before = MARGIN_BEFORE - first
+        samples = np.concatenate([body[before:0:-1], samples])
+    return samples[:n_wanted], n_content
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A piece of a window's text: times in 10 ms frames from the window's start."""
+
+    start: int
+    end: int
+    tokens: tuple[int, ...]
+
+
+def split_window(
+    tokens: Sequence[int], timestamp_begin: int, n_frames: int
+) -> tuple[list[Span], int]:
+    """Cut a window's tokens at its timestamps, and say where the next window begins.
+
+    openai-whisper's rule: a pair of timestamps closes a segment. If the text ends with a single
+    timestamp, nothing is spoken after it and the whole window is done; if it ends with a pair or
+    with text, the next window begins at the last closed segment's end. A window without a pair
+    is one segment, up to its last timestamp if it has one.
+
+    Args:
+        tokens: What was decoded.
+        timestamp_begin: Token of 0.00 s.
+        n_frames: Frames of content in the window.
+
+    Returns:
+        The segments, and how many frames to move on.
+    """
+    is_time = [token >= timestamp_begin for token in tokens]
+    cuts = [i for i in range(1, len(tokens)) if is_time[i - 1] and is_time[i]]
+    if not cuts:
+        return [_whole_window(tokens, timestamp_begin, n_frames)], n_frames
+    ends_with_single = len(tokens) >= 2 and is_time[-1] and not is_time[-2]
+    if ends_with_single:
+        cuts.append(len(tokens))
+    spans: list[Span] = []
+    for begin, end in zip([0, *cuts], cuts, strict=False):
+        piece = tuple(tokens[begin:end])
+        spans.append(
+            Span(
+                start=_frame(piece[0], timestamp_begin),
+                end=_frame(piece[-1], timestamp_begin),
+                tokens=piece,
+            )
+        )
+    if ends_with_single:
+        return spans, n_frames
+    return spans, spans[-1].end
+
+
+def _whole_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> Span:
+    times = [_frame(token, timestamp_begin) for token in tokens if token >= timestamp_begin]
+    last = times[-1] if times else 0
+    return Span(start=0, end=last if last > 0 else n_frames, tokens=tuple(tokens))
+
+
+def _frame(token: int, timestamp_begin: int) -> int:
+    return (token - timestamp_begin) * FRAMES_PER_TIMESTAMP
+
+
+def clip_ranges(clip_timestamps: Sequence[float]) -> list[tuple[int, int | None]]:
+    """Clips as [start, end) in frames; the end is None where the recording's end ends it."""
+    points = [round(time * FRAMES_PER_SECOND) for time in clip_timestamps] or [0]
+    ends: list[int | None] = [*points[1::2]]
+    if len(points) % 2 == 1:
+        ends.append(None)
+    return list(zip(points[::2], ends, strict=True))

@@ -1,0 +1,297 @@
+"""Load a model and transcribe: the whole offline path, from a recording to its transcript.
+
+``load_model`` finds the weights, puts them on the device and starts an engine for them. The
+methods of `Whisper` check the options, make a program for each recording
+(`whisper_jax.programs`) and let a `whisper_jax.driver.Run` drive them through the engine.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from whisper_jax.audio.decode import AudioInput
+from whisper_jax.checkpoints import DownloadProgress, resolve_model
+from whisper_jax.checkpoints.load import load_checkpoint
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.rules import TokenIds
+from whisper_jax.driver import FileProgress, Run
+from whisper_jax.engine.compilation_cache import enable_compilation_cache
+from whisper_jax.engine.device import DeviceCounts, DevicePool
+from whisper_jax.engine.engine import Engine
+from whisper_jax.engine.lift import DevicePrograms
+from whisper_jax.engine.policy import cache_dtype_for, policy_for
+from whisper_jax.engine.scheduler import Kind, Scheduler
+from whisper_jax.errors import OptionError
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.params import WhisperParams
+from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
+from whisper_jax.programs import transcribe_sequentially
+from whisper_jax.requests import Origin
+from whisper_jax.text import WhisperTokenizer, load_tokenizer
+from whisper_jax.types import Segment, Transcript
+
+type OnProgress = Callable[[FileProgress], None]
+
+_owner_numbers = count()
+
+
+def load_model(
+    name: str | Path = "base",
+    *,
+    device: str | None = None,
+    compute_type: ComputeType = "float32",
+    batch_size: int = 16,
+    offline: bool | None = None,
+    on_download: Callable[[DownloadProgress], None] | None = None,
+) -> "Whisper":
+    """Load a model and make it ready to transcribe.
+
+    Args:
+        name: A size (``base``, ``large-v3``, ``turbo``, …), a hub id, a folder or a file.
+        device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
+        compute_type: ``float32`` or ``bfloat16``.
+        batch_size: Most windows that are decoded at once, 1 or more.
+        offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
+        on_download: Told how far a download is.
+
+    Returns:
+        The model; close it, or use it as a context manager, to give its memory back.
+
+    Raises:
+        OptionError: There is no such device or compute type.
+        ModelError: The weights cannot be had or read.
+    """
+    if compute_type not in get_args(ComputeType.__value__):
+        types = ", ".join(get_args(ComputeType.__value__))
+        raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
+    if batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+    devices = _devices(device)
+    enable_compilation_cache()
+    checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
+    tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
+    policy = policy_for(devices[0].platform)
+    special = tokenizer.special
+    config = ModelConfig(
+        dims=checkpoint.dims,
+        ids=TokenIds(
+            eot=special.eot,
+            no_speech=special.no_speech,
+            no_timestamps=special.no_timestamps,
+            timestamp_begin=special.timestamp_begin,
+        ),
+        sot=special.sot,
+        compute_dtype=compute_type,
+        cache_dtype=cache_dtype_for(policy, compute_type),
+    )
+    mesh = Mesh(np.array(devices[:1]), ("data",))
+    programs = DevicePrograms(_cast(checkpoint.params, compute_type), config, mesh)
+    pool = DevicePool(programs, policy)
+    scheduler = Scheduler(
+        slot_buckets=policy.slot_buckets_up_to(batch_size),
+        n_shards=programs.n_shards,
+        batch_limits={
+            Kind.ENCODE: policy.encode_limit,
+            Kind.LANGUAGE: policy.prefill_limit,
+            Kind.DECODE: policy.prefill_limit,
+        },
+    )
+    engine = Engine()
+    engine.add_pool(str(name), pool, scheduler)
+    return Whisper(str(name), checkpoint.dims, tokenizer, engine, pool, batch_size)
+
+
+class Whisper:
+    """A model that is ready to transcribe. Made by `load_model`; safe to use from many threads.
+
+    Attributes:
+        name: What it was loaded as.
+        dims: Its sizes.
+        tokenizer: Its tokenizer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dims: ModelDims,
+        tokenizer: WhisperTokenizer,
+        engine: Engine,
+        pool: DevicePool,
+        batch_size: int,
+    ) -> None:
+        self.name = name
+        self.dims = dims
+        self.tokenizer = tokenizer
+        self._engine = engine
+        self._pool = pool
+        self._batch_size = batch_size
+
+    @property
+    def counts(self) -> DeviceCounts:
+        """What the device has done so far; for benchmarks."""
+        return self._pool.counts
+
+    def transcribe(
+        self,
+        audio: AudioInput,
+        *,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Transcript:
+        """Transcribe one recording.
+
+        Args:
+            audio: A path, an http(s) URL, bytes, a binary file object, or samples at 16 kHz.
+            on_progress: Called on this thread whenever segments become final.
+            cancel: Set it, from any thread, to stop.
+            batch_size: Most of its windows that are decoded at once.
+            options: Fields of `whisper_jax.options.TranscribeOptions`.
+
+        Raises:
+            OptionError: An option cannot be honoured.
+            AudioError: The recording cannot be read.
+            CancelledError: ``cancel`` was set.
+        """
+        done = self.as_completed(
+            [audio], on_progress=on_progress, cancel=cancel, batch_size=batch_size, **options
+        )
+        ((_, transcript),) = done
+        if transcript.error is not None:
+            raise transcript.error
+        return transcript
+
+    def transcribe_batch(
+        self,
+        audios: Iterable[AudioInput],
+        *,
+        on_error: Literal["return", "raise"] = "return",
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> list[Transcript]:
+        """Transcribe recordings together; their windows share the device.
+
+        Args:
+            audios: The recordings.
+            on_error: ``return`` puts what went wrong into the `Transcript.error` of that
+                recording; ``raise`` stops at the first error.
+            on_progress: As in `transcribe`.
+            cancel: As in `transcribe`.
+            batch_size: Most windows that are decoded at once; no more than the model was loaded
+                with.
+            options: Fields of `whisper_jax.options.TranscribeOptions`, for all recordings.
+
+        Returns:
+            The transcripts in the order of the recordings.
+        """
+        if on_error not in ("return", "raise"):
+            raise OptionError(f"on_error is {on_error!r}; use 'return' or 'raise'")
+        results: dict[int, Transcript] = {}
+        for index, transcript in self.as_completed(
+            audios, on_progress=on_progress, cancel=cancel, batch_size=batch_size, **options
+        ):
+            if on_error == "raise" and transcript.error is not None:
+                raise transcript.error
+            results[index] = transcript
+        return [results[index] for index in sorted(results)]
+
+    def as_completed(
+        self,
+        audios: Iterable[AudioInput],
+        *,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Transcribe recordings together and give each one, with its index, as it is done.
+
+        The arguments are those of `transcribe_batch`; a recording that failed has its `error`
+        set. Recordings are taken from ``audios`` as they are needed.
+        """
+        for event in self._run(audios, cancel, batch_size, options):
+            if isinstance(event, tuple):
+                yield event
+            elif on_progress is not None:
+                on_progress(event)
+
+    def segments(self, audio: AudioInput, **options: Any) -> Iterator[Segment]:
+        """Transcribe one recording and give each segment as soon as it is final.
+
+        The arguments are those of `transcribe`; leaving the iteration stops the work.
+        """
+        for event in self._run([audio], None, None, options):
+            if not isinstance(event, tuple):
+                yield from event.segments
+            elif event[1].error is not None:
+                raise event[1].error
+
+    def close(self) -> None:
+        """Stop the engine. What is being transcribed ends with EngineClosedError."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(
+        self,
+        audios: Iterable[AudioInput],
+        cancel: threading.Event | None,
+        batch_size: int | None,
+        given: dict[str, Any],
+    ) -> Run:
+        options = self._check(transcribe_options(given))
+        if batch_size is not None and batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+        return Run(
+            self._engine,
+            Origin(program=-1, model=self.name, owner=f"call-{next(_owner_numbers)}"),
+            audios,
+            lambda: transcribe_sequentially(self.tokenizer, options),
+            channel=options.channel,
+            n_windows=min(batch_size or self._batch_size, self._batch_size),
+            cancel=cancel,
+        )
+
+    def _check(self, options: TranscribeOptions) -> TranscribeOptions:
+        """Hold the options against this model; its languages become codes."""
+        language = options.language
+        if language is not None:
+            language = self.tokenizer.language_code(language)
+        self.tokenizer.sot_sequence(language or "en", options.task)
+        n_vocab = self.tokenizer.n_vocab
+        wrong = [token for token in options.suppress_tokens if not -1 <= token < n_vocab]
+        if wrong:
+            raise OptionError(f"suppress_tokens has {wrong}; token ids are -1 to {n_vocab - 1}")
+        return replace(options, language=language)
+
+
+def _devices(platform: str | None) -> list[Any]:
+    try:
+        return jax.devices(platform)
+    except RuntimeError as error:
+        raise OptionError(
+            f"no device {platform!r}; this installation of JAX has "
+            f"{', '.join(sorted({device.platform for device in jax.devices()}))}"
+        ) from error
+
+
+def _cast(params: WhisperParams, compute_type: ComputeType) -> WhisperParams:
+    """Matrices in the compute type; biases, norms and other vectors in float32."""
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, compute_type if leaf.ndim > 1 else jnp.float32), params
+    )

@@ -1,0 +1,61 @@
+"""What all tests share: array shapes checked at run time, and the published weights."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from beartype import beartype
+from jaxtyping import install_import_hook
+
+
+def check_call[F: Callable[..., Any]](function: F) -> F:
+    """Check a function's annotations, shapes included, at every call.
+
+    The records' constructors go free: `jax.tree.map` builds the same records of shapes, of
+    shardings and of what is not there yet.
+    """
+    return function if function.__name__ == "__init__" else beartype(function)
+
+
+# Before anything imports them.
+install_import_hook(
+    ["whisper_jax.model", "whisper_jax.decoding", "whisper_jax.audio.logmel"],
+    f"{__name__}.{check_call.__name__}",
+)
+
+if TYPE_CHECKING:
+    import whisper_jax
+
+_NEED_WEIGHTS = {"base_folder", "tiny_en_folder", "base_model"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _NEED_WEIGHTS & set(item.fixturenames):
+            item.add_marker(pytest.mark.weights)
+
+
+@pytest.fixture(scope="session")
+def base_folder() -> Path:
+    """The folder of the published weights of ``base``."""
+    from whisper_jax.checkpoints import resolve_model
+
+    return resolve_model("base")
+
+
+@pytest.fixture(scope="session")
+def tiny_en_folder() -> Path:
+    """The folder of the published weights of ``tiny.en``."""
+    from whisper_jax.checkpoints import resolve_model
+
+    return resolve_model("tiny.en")
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Iterator["whisper_jax.Whisper"]:
+    """``base`` in float32, loaded once for all tests: do not close it."""
+    import whisper_jax
+
+    with whisper_jax.load_model("base") as model:
+        yield model

@@ -1,0 +1,132 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import whisper_jax
+from whisper_jax.cli.evaluate import evaluate_command
+from whisper_jax.errors import AudioError, UnknownModelError
+from whisper_jax.types import Transcript
+
+APP = typer.Typer()
+APP.command()(evaluate_command)
+
+
+class FakeModel:
+    def transcribe_batch(self, audios, *, on_error, **options):
+        assert on_error == "return"
+        return [
+            Transcript(
+                text="hello there",
+                segments=(),
+                language=options["language"],
+                language_probability=None,
+                duration=2.0,
+                error=AudioError("no recording") if "broken" in audio.name else None,
+            )
+            for audio in audios
+        ]
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """What load_model was asked for."""
+    calls: list[tuple[str, dict]] = []
+
+    def load_model(name, **options):
+        calls.append((name, options))
+        if name == "unknown":
+            raise UnknownModelError("no model 'unknown'; there are: base")
+        return FakeModel()
+
+    monkeypatch.setitem(vars(whisper_jax), "load_model", load_model)
+    return calls
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    def row(name, set_name):
+        return {"path": name, "set": set_name, "language": "en", "text": "Hello, there!"}
+
+    rows = [row("a.wav", "good"), row("b.wav", "good"), row("broken.wav", "bad")]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in rows))
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(APP, [str(argument) for argument in arguments])
+
+
+def test_the_table_goes_to_stdout_and_the_log_to_stderr(manifest, loaded):
+    result = invoke(manifest, "--sets", "good")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].startswith("set")
+    assert result.stdout.splitlines()[1].split()[:2] == ["good", "2"]
+    assert result.stderr == "good (en): 2 clips\n"
+    assert loaded == [("base", {})]
+
+
+def test_options_reach_the_model(manifest, loaded):
+    options = ("--model", "tiny.en", "--compute-type", "bfloat16", "--device", "cpu")
+    result = invoke(manifest, *options, "--batch-size", "4", "--sets", "good", "--limit", "1")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].split()[:2] == ["good", "1"]
+    expected = {"compute_type": "bfloat16", "device": "cpu", "batch_size": 4}
+    assert loaded == [("tiny.en", expected)]
+
+
+def test_markdown_is_printed_if_asked_for(manifest, loaded):
+    result = invoke(manifest, "--sets", "good", "--markdown")
+    assert result.stdout.startswith("| set | clips |")
+
+
+def test_a_failed_clip_is_named_and_sets_the_exit_code(manifest, loaded):
+    result = invoke(manifest)
+    assert result.exit_code == 1
+    assert "failed: broken.wav: no recording" in result.stderr
+    assert "bad" in result.stdout
+
+
+def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path):
+    result = invoke(manifest, "--json", tmp_path / "out.json", "--compute-type", "float32")
+    assert result.exit_code == 1
+    document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert document["about"] == {
+        "manifest": str(manifest),
+        "model": "base",
+        "device": None,
+        "compute_type": "float32",
+        "batch_size": None,
+    }
+    assert len(document["clips"]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "out.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sets", "nice"), "no set nice; there are: good, bad"),
+        (("--json", "/nowhere/at/all.json"), "no folder /nowhere/at"),
+        (("--limit", "0"), "limit"),
+    ],
+)
+def test_a_mistake_in_the_call_is_exit_code_2(manifest, loaded, arguments, message):
+    result = invoke(manifest, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert loaded == []
+
+
+def test_a_missing_manifest_is_exit_code_2(tmp_path, loaded):
+    result = invoke(tmp_path / "none.jsonl")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr
+
+
+def test_a_model_that_cannot_be_had_is_exit_code_1(manifest, loaded):
+    result = invoke(manifest, "--model", "unknown")
+    assert result.exit_code == 1
+    assert "whisper-jax evaluate: no model 'unknown'" in result.stderr
+    assert result.stdout == ""
