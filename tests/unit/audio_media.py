@@ -9,7 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import BLOCK_SAMPLES, SAMPLE_RATE, AudioInput, open_audio
+from whisper_jax.audio.decode import BLOCK_SAMPLES, AudioInput, open_audio
+from whisper_jax.audio.units import SAMPLE_RATE
 
 TONES_HZ = (440.0, 1000.0)  # of the left and the right channel
 

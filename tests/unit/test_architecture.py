@@ -16,6 +16,7 @@ LAYERS = [
     "server cluster bench",
     "stream archive train evaluate",
     "transcribe",
+    "driver",
     "engine programs",
     "decoding checkpoints speech",
     "model audio text formats scoring",
@@ -44,6 +45,7 @@ JAX_FREE = [
     "formats",
     "scoring",
     "cli",
+    "checkpoints.resolve",
 ]
 # These compute on the device: reading a result there would stall it.
 WAITS = ("block_until_ready", "item", "device_get")

@@ -24,7 +24,8 @@ from audio_media import (
 )
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import BLOCK_SAMPLES, SAMPLE_RATE, open_audio
+from whisper_jax.audio.decode import BLOCK_SAMPLES, open_audio
+from whisper_jax.audio.units import SAMPLE_RATE
 
 # suffix, codec, sample format, rate, with a picture
 CONTAINERS = [
@@ -224,6 +225,15 @@ def test_an_array_knows_its_duration_and_channels() -> None:
     with open_audio(array, channel=1) as stream:
         assert stream.duration_s == 2.5
         assert np.concatenate(list(stream.blocks())).tolist() == [0.25] * 40_000
+
+
+def test_a_closed_stream_gives_nothing_more() -> None:
+    for source in (wav_bytes(noise(100_000)), noise(100_000)):
+        with open_audio(source) as stream:
+            blocks = stream.blocks()
+            next(blocks)
+        with pytest.raises(ValueError, match="has been closed"):
+            next(blocks)
 
 
 def test_streams_run_on_threads_of_their_own() -> None:

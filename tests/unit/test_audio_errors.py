@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from audio_media import FailingPipe, Pipe, decode, loudest_hz, noise, wav_bytes, write_media
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import SAMPLE_RATE, AudioInput, open_audio
+from whisper_jax.audio.decode import AudioInput, open_audio
+from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
 
@@ -155,6 +157,26 @@ def test_damage_in_the_middle_is_skipped(
     assert len(samples) > 3.2 * SAMPLE_RATE
     assert loudest_hz(samples[-9000:-1000]) == pytest.approx(1000, abs=3)
     assert capfd.readouterr().err == ""  # FFmpeg would complain of the damage
+
+
+class Unseekable(io.BytesIO):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        raise RuntimeError("it says it can, and cannot")
+
+
+def test_a_file_object_that_lies() -> None:
+    with pytest.raises(AudioError, match="seeking in 'audio' failed: it says it can, and cannot"):
+        open_audio(Unseekable(wav_bytes(noise(1000))))
+
+
+def test_no_room_for_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", FullDisk)
+    with pytest.raises(AudioError, match=r"cannot copy .*: .*No space left"):
+        open_audio(Pipe(b"\0\0\0\x18ftypisom" * 100))
 
 
 def test_a_file_object_that_fails_gives_what_came_before() -> None:

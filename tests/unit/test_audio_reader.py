@@ -187,3 +187,52 @@ def test_prefetching_on_another_thread() -> None:
     pieces = [reader.read(start, start + 100).samples for start in range(0, 21_000, 100)]
     thread.join()
     np.testing.assert_array_equal(np.concatenate(pieces), ramp(21_000))
+
+
+def test_what_is_ready() -> None:
+    reader = reader_of(10, 10)
+    assert not reader.is_ready(0)
+    reader.prefetch(5)
+    assert reader.is_ready(9)
+    assert not reader.is_ready(10)  # whether the recording ends there is not known yet
+    reader.prefetch(20)
+    assert reader.is_ready(1000)
+    failing = SampleReader(Source([10], AudioError("gone")).stream)
+    failing.prefetch(1000)
+    assert failing.is_ready(1000)
+
+
+def test_nobody_waits_for_a_slow_server_without_need() -> None:
+    asked, answered = threading.Event(), threading.Event()
+    closed: list[bool] = []
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        yield ramp(10)
+        asked.set()
+        assert answered.wait(10)
+        yield ramp(10)
+
+    stream = AudioStream(
+        name="slow", duration_s=None, blocks=blocks(), close=lambda: closed.append(True)
+    )
+    reader = SampleReader(stream)
+    failures: list[Exception] = []
+
+    def prefetch() -> None:
+        try:
+            reader.prefetch(1000)
+        except ValueError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=prefetch)
+    thread.start()
+    assert asked.wait(10)
+    # All this happens while the other thread waits for the server.
+    assert reader.is_ready(9)
+    assert reader.read(0, 9).samples.tolist() == ramp(9).tolist()
+    reader.close()
+    assert not closed
+    answered.set()
+    thread.join()
+    assert closed
+    assert str(failures[0]) == "the reader is closed"

@@ -11,7 +11,8 @@ import pytest
 from audio_media import noise, wav_bytes
 
 from whisper_jax.audio import decode
-from whisper_jax.audio.decode import SAMPLE_RATE, open_audio
+from whisper_jax.audio.decode import open_audio
+from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
 SAMPLES = noise(60 * SAMPLE_RATE)

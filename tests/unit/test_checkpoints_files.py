@@ -114,7 +114,9 @@ def to_ct2(hf: Arrays) -> Arrays:
     def fused(theirs: str, name: str, *parts: str) -> None:
         arrays[f"{theirs}/weight"] = np.concatenate([hf[f"{name}.{p}.weight"] for p in parts])
         zeros = np.zeros(8, hf[f"{name}.q_proj.bias"].dtype)
-        arrays[f"{theirs}/bias"] = np.concatenate([hf.get(f"{name}.{p}.bias", zeros) for p in parts])
+        arrays[f"{theirs}/bias"] = np.concatenate(
+            [hf.get(f"{name}.{p}.bias", zeros) for p in parts]
+        )
 
     def layer(theirs: str, name: str) -> None:
         fused(
@@ -187,15 +189,13 @@ def write_ct2(
     return folder
 
 
-def assert_same(a: Checkpoint, b: Checkpoint, **tolerance: float) -> None:
+def assert_same(a: Checkpoint, b: Checkpoint, *, atol: float = 0.0) -> None:
     assert a.dims == b.dims
-    same = jax.tree.map(
-        lambda x, y: np.allclose(
-            np.asarray(x, np.float32), np.asarray(y, np.float32), **{"rtol": 0, "atol": 0} | tolerance
-        ),
-        a.params,
-        b.params,
-    )
+
+    def close(x: np.ndarray, y: np.ndarray) -> bool:
+        return np.allclose(x.astype(np.float32), y.astype(np.float32), rtol=0, atol=atol)
+
+    same = jax.tree.map(close, a.params, b.params)
     assert jax.tree.all(same), same
 
 
@@ -205,8 +205,11 @@ def test_hugging_face_arrays_land_where_they_belong(tmp_path: Path) -> None:
     encoder, decoder = loaded.params.encoder, loaded.params.decoder
     layer = decoder.layers[0]
     name = "model.decoder.layers.0"
+    attention = "model.encoder.layers.1.self_attn"
     for ours, theirs in (
-        (encoder.layers[1].attention.query.weight, hf["model.encoder.layers.1.self_attn.q_proj.weight"].T),
+        (encoder.layers[1].attention.query.weight, hf[f"{attention}.q_proj.weight"].T),
+        (encoder.layers[1].attention.key.weight, hf[f"{attention}.k_proj.weight"].T),
+        (encoder.layers[1].attention.out.weight, hf[f"{attention}.out_proj.weight"].T),
         (encoder.layers[1].mlp.up.weight, hf["model.encoder.layers.1.fc1.weight"].T),
         (encoder.norm.scale, hf["model.encoder.layer_norm.weight"]),
         (layer.attention.value.bias, hf[f"{name}.self_attn.v_proj.bias"]),

@@ -1,10 +1,11 @@
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-import whisper_jax
 from whisper_jax.cli.evaluate import evaluate_command
 from whisper_jax.errors import AudioError, UnknownModelError
 from whisper_jax.types import Transcript
@@ -14,7 +15,16 @@ APP.command()(evaluate_command)
 
 
 class FakeModel:
+    is_open = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.is_open = False
+
     def transcribe_batch(self, audios, *, on_error, **options):
+        assert self.is_open
         assert on_error == "return"
         return [
             Transcript(
@@ -34,14 +44,19 @@ def loaded(monkeypatch):
     """What load_model was asked for."""
     calls: list[tuple[str, dict]] = []
 
-    def load_model(name, **options):
+    model = FakeModel()
+
+    def load_model(name, *, on_download, **options):
         calls.append((name, options))
         if name == "unknown":
             raise UnknownModelError("no model 'unknown'; there are: base")
-        return FakeModel()
+        return model
 
-    monkeypatch.setitem(vars(whisper_jax), "load_model", load_model)
-    return calls
+    # In place of the module that loads JAX.
+    module = SimpleNamespace(load_model=load_model)
+    monkeypatch.setitem(sys.modules, "whisper_jax.transcribe", module)
+    yield calls
+    assert not calls or calls[-1][0] == "unknown" or not model.is_open
 
 
 @pytest.fixture
@@ -65,7 +80,7 @@ def test_the_table_goes_to_stdout_and_the_log_to_stderr(manifest, loaded):
     assert result.stdout.splitlines()[0].startswith("set")
     assert result.stdout.splitlines()[1].split()[:2] == ["good", "2"]
     assert result.stderr == "good (en): 2 clips\n"
-    assert loaded == [("base", {})]
+    assert loaded == [("base", {"compute_type": "float32", "device": None, "batch_size": 16})]
 
 
 def test_options_reach_the_model(manifest, loaded):
@@ -98,7 +113,7 @@ def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path)
         "model": "base",
         "device": None,
         "compute_type": "float32",
-        "batch_size": None,
+        "batch_size": 16,
     }
     assert len(document["clips"]) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "out.json"]

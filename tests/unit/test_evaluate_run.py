@@ -134,6 +134,13 @@ def test_a_failed_clip_is_named_and_all_its_words_are_deletions(mixed):
     assert (failed.score.deletions, failed.score.errors) == (2, 2)
 
 
+def test_failures_in_any_language_of_a_set_are_counted():
+    model = FakeModel({"a": "x", "b": AudioError("no"), "c": AudioError("no")})
+    clips = [clip("a", "x"), clip("b", "y", language="de"), clip("c", "z", language="fr")]
+    report = evaluate(model, clips)
+    assert [row.n_failed for row in (*report.sets, *report.totals)] == [2, 2]
+
+
 def test_progress_is_told_before_each_batch(mixed):
     clips, written = mixed
     told: list[str] = []

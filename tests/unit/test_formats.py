@@ -115,9 +115,9 @@ def expected_ms(transcript: Transcript) -> list[tuple[int, int]]:
     ]
 
 
-@pytest.mark.parametrize("format", sorted(OPENAI_FILES))
-def test_openai_whispers_bytes(format: str) -> None:  # noqa: A002
-    assert render(TALK, format) == OPENAI_FILES[format]
+@pytest.mark.parametrize("file_format", sorted(OPENAI_FILES))
+def test_openai_whispers_bytes(file_format: str) -> None:
+    assert render(TALK, file_format) == OPENAI_FILES[file_format]
 
 
 def test_openai_whispers_json() -> None:
@@ -192,12 +192,12 @@ def test_json_has_no_nan() -> None:
     assert (read["avg_logprob"], read["compression_ratio"]) == (None, None)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_files_hold_what_is_rendered(tmp_path: Path, format: str) -> None:  # noqa: A002
-    path = tmp_path / "new" / "folder" / f"talk.{format}"
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_files_hold_what_is_rendered(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / "new" / "folder" / f"talk.{file_format}"
     for transcript in (EMPTY, TALK):
-        write_transcript(transcript, path, format)
-        assert path.read_bytes() == render(transcript, format).encode()
+        write_transcript(transcript, path, file_format)
+        assert path.read_bytes() == render(transcript, file_format).encode()
     assert os.listdir(path.parent) == [path.name]
     # As readable as any new file, not private as temporary ones are.
     plain = tmp_path / "plain"

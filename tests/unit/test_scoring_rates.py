@@ -41,8 +41,8 @@ def test_both_scripts_of_chinese_are_one():
 
 
 def test_a_reference_in_brackets_is_spoken_and_a_bracketed_noise_is_not():
-    score = error_rate(["the bible (printed there)"], ["The Bible which was printed [NOISE]"], "en")
-    assert counts(score) == (0, 0, 0, 5)
+    score = error_rate(["the bible (printed there)"], ["The Bible printed there [NOISE]"], "en")
+    assert counts(score) == (0, 0, 0, 4)
 
 
 def test_an_empty_reference_counts_insertions():

@@ -256,9 +256,11 @@ def test_older_names_of_special_tokens_are_known(tmp_path):
     assert load_changed(tmp_path, 51_864, rename).special.no_speech == 50361
 
 
-def test_a_first_merge_lost_by_an_old_converter_is_put_back(tmp_path):
-    tokenizer = load_changed(tmp_path, 51_865, lambda data: data["model"]["merges"].pop(0))
-    assert tokenizer.encode(" the t") == [264, 256]
+def test_a_first_merge_lost_by_an_old_converter_is_put_back(tmp_path, load):
+    tokenizer = load_changed(tmp_path, 51_864, lambda data: data["model"]["merges"].pop(0))
+    assert tokenizer.encode(" the t") == [262, 256]
+    # In its place: before the merge of t and e.
+    assert tokenizer.encode(" te") == load(51_864).encode(" te") == [256, 68]
 
 
 def test_any_other_lost_merge_is_a_damaged_file(tmp_path):

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from whisper_jax.audio.frames import (
     BLOCK_SAMPLES,
     MAX_CHANNELS,
-    SAMPLE_RATE,
     Block,
     container_blocks,
     reason,
     require_channel,
 )
+from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
 type AudioInput = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.float32]
@@ -81,8 +81,9 @@ class AudioStream:
         """
         self.name = name
         self.duration_s = duration_s
-        self._blocks = blocks
+        self._blocks = self._until_closed(blocks)
         self._close = close
+        self._is_closed = False
 
     def blocks(self) -> Iterator[Block]:
         """The samples, in order, each once: a second call goes on where the first one stopped.
@@ -96,11 +97,13 @@ class AudioStream:
         Raises:
             AudioError: If reading breaks off, or nothing at all can be decoded. What was decoded
                 before is given out first.
+            ValueError: If the stream has been closed.
         """
         return self._blocks
 
     def close(self) -> None:
         """Let go of the file or connection; a file object that was given stays open."""
+        self._is_closed = True
         self._close()
 
     def __enter__(self) -> Self:
@@ -113,6 +116,15 @@ class AudioStream:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _until_closed(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        # PyAV does not look whether a container that it reads on has been closed, and crashes.
+        while not self._is_closed:
+            block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+        raise ValueError(f"{self.name!r} has been closed")
 
 
 def open_audio(source: AudioInput, *, channel: int | None = None) -> AudioStream:
@@ -188,22 +200,24 @@ def _open_url(url: str, channel: int | None) -> AudioStream:
 
 
 def _open_file_object(file: BinaryIO, name: str, channel: int | None) -> AudioStream:
+    reader = _FileReader(file, name)
+    head = b""
+    if reader.seekable():
+        is_empty = reader.seek(0, os.SEEK_END) == 0
+        reader.seek(0)
+    else:
+        head = reader.peek(_HEAD_BYTES)
+        is_empty = not head
+    if is_empty:
+        raise AudioError(f"{name!r} is empty")
     with ExitStack() as resources:
-        reader = _FileReader(file, name)
-        if reader.seekable():
-            is_empty = reader.seek(0, os.SEEK_END) == 0
-            reader.seek(0)
-        else:
-            head = reader.peek(_HEAD_BYTES)
-            is_empty = not head
-            if head[4:8] in _MP4_BOXES:
+        if head[4:8] in _MP4_BOXES:
+            try:
                 copy = resources.enter_context(tempfile.TemporaryFile())
-                while piece := reader.read(_COPY_BYTES):
-                    copy.write(piece)
-                copy.seek(0)
-                reader = _FileReader(copy, name)
-        if is_empty:
-            raise AudioError(f"{name!r} is empty")
+                reader.copy_to(copy)
+            except OSError as error:
+                raise AudioError(f"cannot copy {name!r} to a temporary file: {error}") from error
+            reader = _FileReader(copy, name)
         close = resources.pop_all().close
     # A playlist could name files of this machine, which whoever sent it has no right to.
     settings = {"options": {"protocol_whitelist": "none"}}
@@ -297,8 +311,16 @@ class _FileReader:
             )
         return bytes(data)
 
+    def copy_to(self, copy: BinaryIO) -> None:
+        while piece := self.read(_COPY_BYTES):
+            copy.write(piece)
+        copy.seek(0)
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except Exception as error:
+            raise AudioError(f"seeking in {self._name!r} failed: {error}") from error
 
     def tell(self) -> int:
         return self._file.tell()

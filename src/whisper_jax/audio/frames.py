@@ -18,18 +18,16 @@ from av.error import (
     InvalidDataError,
 )
 from av.error import EOFError as EndOfInputError
+from av.packet import Packet
 from numpy.typing import NDArray
 
+from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
 type Block = NDArray[np.float32]
 
-SAMPLE_RATE = 16_000
-"""Samples a second of everything given out: what Whisper was trained on."""
-
 BLOCK_SAMPLES = SAMPLE_RATE
 """Most samples in a block: 1 s keeps the cost of a block small beside that of decoding it."""
-
 
 MAX_CHANNELS = 64
 """Most channels of a recording: FFmpeg's resampler takes no more."""
@@ -79,17 +77,24 @@ def _frames(container: InputContainer, stream: ContainerStream, name: str) -> It
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, InvalidDataError, EndOfInputError):
-            return  # a file that was cut off ends like one that was not
+        except StopIteration:
+            return
+        except (InvalidDataError, EndOfInputError):
+            break  # a file that was cut off ends here
         except FFmpegError as error:
             if error.errno == errno.EIO and container.size is None:
-                return  # so FFmpeg calls the end of a download whose length the server did not say
+                break  # so FFmpeg calls the end of a download whose length the server did not say
             raise AudioError(f"reading {name!r} broke off: {reason(error)}") from error
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            continue  # ffmpeg, too, goes on with the next packet
-        yield from frames
+        yield from _decode(stream, packet)
+    yield from _decode(stream, None)
+
+
+def _decode(stream: ContainerStream, packet: Packet | None) -> list[AudioFrame]:
+    """A packet's frames, or those that the decoder still holds."""
+    try:
+        return stream.decode(packet)
+    except FFmpegError:
+        return []  # ffmpeg, too, goes on with the next packet
 
 
 def _even_blocks(samples: Iterator[Block]) -> Iterator[Block]:

@@ -18,14 +18,17 @@ class SampleReader:
 
     It holds the samples from the last read's start to the farthest stop asked for, and at most
     one block more. What it gives does not depend on the sizes of the blocks, nor on what was
-    prefetched. `read`, `prefetch` and `close` may be called from different threads: each waits
-    for the others.
+    prefetched.
+
+    Threads: one may read while others prefetch. A read of what `is_ready`, and `close`, never
+    wait for a file or a server.
     """
 
     def __init__(self, stream: AudioStream) -> None:
         self._stream = stream
         self._source = stream.blocks()
-        self._lock = threading.Lock()
+        self._decoding = threading.Lock()  # held while the stream is at work, perhaps for long
+        self._state = threading.Lock()  # held for moments, by whoever uses what is below
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._first = 0  # position of the first sample held
         self._next = 0  # position of the next sample to be decoded
@@ -39,6 +42,10 @@ class SampleReader:
     def n_samples_read(self) -> int:
         """How far reads have come: one past the last sample that was given out."""
         return self._n_read
+
+    def is_ready(self, stop: int) -> bool:
+        """True if a read up to ``stop`` is answered at once: nothing is left to decode for it."""
+        return self._next > stop or self._at_end or self._failure is not None or self._is_closed
 
     def read(self, start: int, stop: int) -> Samples:
         """The samples from ``start`` to ``stop``, as many of them as exist.
@@ -58,21 +65,19 @@ class SampleReader:
             ValueError: If ``start`` is before an earlier read's, or the reader is closed.
         """
         start = max(0, start)
-        with self._lock:
+        with self._state:
             if start < self._floor:
                 raise ValueError(f"read from {start} after samples before {self._floor} were left")
             self._floor = start
-            self._decode_past(stop)
             self._drop()
+        self._decode_past(stop)
+        with self._state:
             if self._failure is not None and self._next < stop:
                 raise self._failure
             samples = self._copy(start, stop)
-            self._n_read = max(self._n_read, start + len(samples)) if len(samples) else self._n_read
+            if len(samples) > 0:
+                self._n_read = max(self._n_read, start + len(samples))
             return Samples(start=start, samples=samples, ended=self._at_end and self._next <= stop)
-
-    def is_ready(self, stop: int) -> bool:
-        """True if a read up to ``stop`` need not decode: it is quick, whichever thread does it."""
-        return self._next > stop or self._at_end or self._failure is not None
 
     def prefetch(self, stop: int) -> None:
         """Decode up to ``stop`` and drop nothing, so that a read up to there need not wait.
@@ -82,15 +87,14 @@ class SampleReader:
         Raises:
             ValueError: If the reader is closed.
         """
-        with self._lock:
-            self._decode_past(stop)
+        self._decode_past(stop)
 
     def close(self) -> None:
-        """Close the stream and forget what is held."""
-        with self._lock:
-            self._is_closed = True
+        """Forget what is held and close the stream: if it is at work, as soon as it is not."""
+        self._is_closed = True
+        with self._state:
             self._blocks.clear()
-            self._stream.close()
+        self._close_if_idle()
 
     def __enter__(self) -> Self:
         return self
@@ -105,19 +109,36 @@ class SampleReader:
 
     def _decode_past(self, stop: int) -> None:
         """Decode until a sample at or after ``stop`` is there, or there are no more."""
+        while not self.is_ready(stop):
+            with self._decoding:
+                if not self.is_ready(stop):  # another thread may have decoded it meanwhile
+                    self._decode_block()
+            if self._is_closed:
+                self._close_if_idle()
         if self._is_closed:
             raise ValueError("the reader is closed")
-        while self._next <= stop and not self._at_end and self._failure is None:
-            try:
-                block = next(self._source)
-            except StopIteration:
-                self._at_end = True
-            except Exception as error:  # kept: a generator that failed looks like one that ended
-                self._failure = error
-            else:
-                self._blocks.append(block)
+
+    def _decode_block(self) -> None:
+        try:
+            block = next(self._source)
+        except StopIteration:
+            self._at_end = True
+        except Exception as error:  # kept: a generator that failed looks like one that ended
+            self._failure = error
+        else:
+            with self._state:
+                if not self._is_closed:
+                    self._blocks.append(block)
                 self._next += len(block)
                 self._drop()
+
+    def _close_if_idle(self) -> None:
+        # Who finds the stream at work leaves it: the thread at work comes here after it.
+        if self._decoding.acquire(blocking=False):
+            try:
+                self._stream.close()
+            finally:
+                self._decoding.release()
 
     def _drop(self) -> None:
         while self._blocks and self._first + len(self._blocks[0]) <= self._floor:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -62,6 +63,10 @@ _NOT_YET = [
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 all went well, 1 something failed, 2 it was not understood."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a language's letters is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] not in (*_COMMANDS, *_PROGRAM_OPTIONS):
         words.insert(0, "transcribe")

@@ -20,14 +20,15 @@ def evaluate_command(  # one parameter for each argument and option of the comma
     ],
     model: Annotated[str, typer.Option(help="Size name, hub id, folder or file.")] = "base",
     compute_type: Annotated[
-        str | None, typer.Option(help="float32 or bfloat16; what suits the device by default.")
-    ] = None,
+        str, typer.Option(metavar="TYPE", help="float32 or bfloat16.")
+    ] = "float32",
     device: Annotated[
-        str | None, typer.Option(help="cpu, gpu or tpu; the best there is by default.")
+        str | None,
+        typer.Option(metavar="NAME", help="cpu, cuda, rocm or tpu; JAX's choice by default."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Windows of audio decoded at once.")
-    ] = None,
+        int, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")
+    ] = 16,
     sets: Annotated[
         str | None, typer.Option(help="Only these sets of the manifest: a,b,c.")
     ] = None,
@@ -49,20 +50,21 @@ def evaluate_command(  # one parameter for each argument and option of the comma
     """
     from whisper_jax.evaluate import read_manifest, report_json, select_clips
 
-    chosen = {"device": device, "compute_type": compute_type, "batch_size": batch_size}
+    settings = {"compute_type": compute_type, "device": device, "batch_size": batch_size}
+    about = {"manifest": str(manifest), "model": model, **settings}
     try:
         wanted = None if sets is None else [name.strip() for name in sets.split(",")]
         clips = select_clips(read_manifest(manifest), sets=wanted, limit=limit)
         _check_folder(json_path)
-        report = _run(model, clips, chosen)
+        report = _run(model, settings, clips)
         _print_table(report, markdown=markdown)
         if json_path is not None:
-            _write(
-                json_path, report_json(report, {"manifest": str(manifest), "model": model} | chosen)
-            )
+            _write(json_path, report_json(report, about))
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
         _log(f"whisper-jax evaluate: {error}")
-        raise typer.Exit(2 if isinstance(error, OptionError) else 1) from error
+        raise typer.Exit(1) from error
 
     for result in report.failed:
         _log(f"failed: {result.clip.name}: {result.error}")
@@ -70,12 +72,16 @@ def evaluate_command(  # one parameter for each argument and option of the comma
         raise typer.Exit(1)
 
 
-def _run(model: str, clips: "list[Clip]", chosen: dict[str, Any]) -> "EvaluationReport":
-    import whisper_jax
+def _run(model: str, settings: dict[str, Any], clips: "list[Clip]") -> "EvaluationReport":
+    from whisper_jax.cli.progress import Display
     from whisper_jax.evaluate import evaluate
+    from whisper_jax.transcribe import load_model
 
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return evaluate(whisper_jax.load_model(model, **given), clips, progress=_log)
+    with Display(len(clips)) as display:
+        display.stage(f"Loading {model}")
+        loaded = load_model(model, **settings, on_download=display.downloaded)
+    with loaded:
+        return evaluate(loaded, clips, progress=_log)
 
 
 def _print_table(report: "EvaluationReport", *, markdown: bool) -> None:

@@ -94,7 +94,14 @@ def _progress() -> Iterator[OnProgress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TransferSpeedColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -103,19 +110,15 @@ def _progress() -> Iterator[OnProgress | None]:
         TransferSpeedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        shown = ""
+        tasks: dict[str, TaskID] = {}
 
         def on_progress(progress: DownloadProgress) -> None:
-            nonlocal shown
-            if progress.what != shown:
-                bar.reset(task, total=progress.total_bytes, visible=True)
-                shown = progress.what
+            if progress.what not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[progress.what] = bar.add_task(progress.what, total=progress.total_bytes)
             bar.update(
-                task,
-                description=progress.what,
-                completed=progress.done_bytes,
-                total=progress.total_bytes,
+                tasks[progress.what], completed=progress.done_bytes, total=progress.total_bytes
             )
 
         yield on_progress

@@ -100,6 +100,8 @@ class Display:
         self._n_failed += 1
         self._positions_s.pop(index, None)
         self._durations_s.pop(index, None)
+        if self._started_s is not None:
+            self._show_audio()
 
     def start_clock(self) -> None:
         """The transcription begins: speed is counted from here."""

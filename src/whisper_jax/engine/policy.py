@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from numpy.typing import DTypeLike
-
 from whisper_jax.options import ComputeType
 
 
@@ -33,7 +31,7 @@ class DevicePolicy:
     prefill_limit: int
     prompt_buckets: tuple[int, ...] = (4, 16, 64, 128, 232, 448)
     position_buckets: tuple[int, ...] = (128, 256, 448)
-    cache_dtype: DTypeLike | None = None
+    cache_dtype: str | None = None
 
     def slot_buckets_up_to(self, n_slots: int) -> tuple[int, ...]:
         """The buckets below ``n_slots``, and the one that holds it."""
@@ -61,7 +59,7 @@ def policy_for(platform: str) -> DevicePolicy:
     return CPU if platform == "cpu" else ACCELERATOR
 
 
-def cache_dtype_for(policy: DevicePolicy, compute_type: ComputeType) -> DTypeLike:
+def cache_dtype_for(policy: DevicePolicy, compute_type: ComputeType) -> str:
     """The type of keys and values at rest."""
     return policy.cache_dtype or compute_type
 

@@ -55,8 +55,9 @@ def markdown_table(report: EvaluationReport) -> str:
 def summary(report: EvaluationReport) -> str:
     """Clips, minutes, seconds and speed of the whole run in a sentence."""
     failed = f"; {len(report.failed)} failed" if report.failed else ""
+    minutes = report.audio_s / 60
     return (
-        f"{_plural(len(report.clips))}, {report.audio_s / 60:.1f} minutes in {report.seconds:.1f} s: "
+        f"{_plural(len(report.clips))}, {minutes:.1f} minutes in {report.seconds:.1f} s: "
         f"{report.times_real_time:.1f} times real time{failed}"
     )
 

@@ -24,12 +24,12 @@ _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n)){2,}")
 _CELL_BREAKS = re.compile(r"\r\n|[\t\r\n]")
 
 
-def render(transcript: Transcript, format: str) -> str:
+def render(transcript: Transcript, file_format: str) -> str:
     r"""The content of the file that a transcript makes, with ``\n`` as line end.
 
     Args:
         transcript: What to write; without segments it gives a valid file with no entries.
-        format: One of `FORMATS`:
+        file_format: One of `FORMATS`:
 
             - ``txt``: the text of each segment on a line of its own;
             - ``srt``: SubRip subtitles, times as ``HH:MM:SS,mmm``;
@@ -41,7 +41,7 @@ def render(transcript: Transcript, format: str) -> str:
     Raises:
         OptionError: If there is no such format.
     """
-    match require_format(format):
+    match require_format(file_format):
         case "txt":
             return "".join(f"{segment.text.strip()}\n" for segment in transcript.segments)
         case "srt":
@@ -54,13 +54,13 @@ def render(transcript: Transcript, format: str) -> str:
             return _render_json(transcript)
 
 
-def require_format(format: str) -> Format:
-    """``format`` if there is such a one, else an `OptionError` that lists what there is."""
-    match format:
+def require_format(file_format: str) -> Format:
+    """``file_format`` if there is such a one, else an `OptionError` that lists what there is."""
+    match file_format:
         case "txt" | "srt" | "vtt" | "tsv" | "json":
-            return format
+            return file_format
         case _:
-            raise OptionError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+            raise OptionError(f"no format {file_format!r}; there are: {', '.join(FORMATS)}")
 
 
 def _render_srt(transcript: Transcript) -> str:

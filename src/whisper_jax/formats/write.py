@@ -16,7 +16,7 @@ from whisper_jax.types import Transcript
 def write_transcript(
     transcript: Transcript,
     path: str | os.PathLike[str],
-    format: str,
+    file_format: str,
 ) -> None:
     """Write a transcript to a file, in UTF-8, replacing what is there.
 
@@ -26,14 +26,14 @@ def write_transcript(
     Args:
         transcript: What to write.
         path: Where; the suffix is not looked at.
-        format: One of `whisper_jax.formats.FORMATS`.
+        file_format: One of `whisper_jax.formats.FORMATS`.
 
     Raises:
         OptionError: If there is no such format.
         WhisperJaxError: If the file cannot be written.
     """
     # A lone surrogate has no UTF-8: a question mark is better than no transcript.
-    content = render(transcript, format).encode("utf-8", errors="replace")
+    content = render(transcript, file_format).encode("utf-8", errors="replace")
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_transcript(
 def output_paths(
     names: Sequence[str],
     output_dir: str | os.PathLike[str],
-    format: str,
+    file_format: str,
 ) -> list[Path]:
     """A file for each recording: the folder, the recording's name without suffix, the format.
 
@@ -59,7 +59,7 @@ def output_paths(
     Args:
         names: Paths or URLs of all the recordings of a run.
         output_dir: The folder they go to.
-        format: One of `whisper_jax.formats.FORMATS`.
+        file_format: One of `whisper_jax.formats.FORMATS`.
 
     Returns:
         A path for each name, in order.
@@ -67,7 +67,7 @@ def output_paths(
     Raises:
         OptionError: If there is no such format.
     """
-    suffix = require_format(format)
+    suffix = require_format(file_format)
     files = [_file_name(name) for name in names]
     stems = [PurePath(file).stem for file in files]
     n_with_stem = Counter(stem.casefold() for stem in stems)
@@ -103,5 +103,6 @@ def _replace(target: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise

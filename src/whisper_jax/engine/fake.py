@@ -1,0 +1,107 @@
+"""An engine without a model: it answers from a script. For tests of whatever stands above one."""
+
+from collections import deque
+from collections.abc import Callable
+
+from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
+from whisper_jax.requests import (
+    Decode,
+    Decoded,
+    DetectLanguage,
+    Encode,
+    Encoded,
+    EngineRequest,
+    EngineResult,
+    LanguageScores,
+    Origin,
+    Release,
+)
+
+type Hear = Callable[[Encode, Decode], Decoded]
+"""What is said in a window, when it is asked for in this way."""
+
+
+class FakeEngine:
+    """Takes the place of `whisper_jax.engine.engine.Engine`; replies on the submitting thread.
+
+    Args:
+        hear: Gives the text of a window, or raises what `Decode` is to fail with.
+        language_index: Which of the languages asked for is the certain one.
+
+    Attributes:
+        log: Every request, in order, with its origin.
+        held: The windows in slots, by program.
+    """
+
+    def __init__(self, hear: Hear, language_index: int = 0) -> None:
+        self.log: list[tuple[Origin, EngineRequest]] = []
+        self.held: dict[int, Encode] = {}
+        self._hear = hear
+        self._language_index = language_index
+        self._queue: deque[
+            tuple[Origin, EngineRequest, Callable[[EngineResult | Exception], None]]
+        ] = deque()
+        self._is_serving = False
+        self._is_closed = False
+
+    def submit(
+        self,
+        origin: Origin,
+        request: EngineRequest,
+        reply: Callable[[EngineResult | Exception], None],
+    ) -> None:
+        """Answer at once, or after what is being answered."""
+        if self._is_closed:
+            raise EngineClosedError("the fake engine has been closed")
+        self._queue.append((origin, request, reply))
+        if self._is_serving:
+            return
+        self._is_serving = True
+        try:
+            while self._queue:
+                self._serve(*self._queue.popleft())
+        finally:
+            self._is_serving = False
+
+    def cancel(self, origin: Origin) -> None:
+        """Forget a program; its requests that wait are answered with CancelledError."""
+        self.held.pop(origin.program, None)
+        for item in [item for item in self._queue if item[0].program == origin.program]:
+            self._queue.remove(item)
+            item[2](CancelledError("cancelled by the caller"))
+
+    def close(self) -> None:
+        """Refuse further requests."""
+        self._is_closed = True
+
+    def _serve(
+        self,
+        origin: Origin,
+        request: EngineRequest,
+        reply: Callable[[EngineResult | Exception], None],
+    ) -> None:
+        self.log.append((origin, request))
+        try:
+            answer = self._answer(origin.program, request)
+        except Exception as error:  # noqa: BLE001 - the script may raise what it likes
+            reply(error)
+        else:
+            reply(answer)
+
+    def _answer(self, program: int, request: EngineRequest) -> EngineResult:
+        match request:
+            case Encode():
+                self.held[program] = request
+                return Encoded(peak=max(request.peak, 0.0))
+            case Release():
+                self.held.pop(program, None)
+                return None
+            case _ if program not in self.held:
+                raise EngineError("the window is no longer in a slot; encode it again")
+            case DetectLanguage():
+                n = len(request.language_tokens)
+                return LanguageScores(
+                    probabilities=tuple(float(i == self._language_index) for i in range(n))
+                )
+            case Decode():
+                return self._hear(self.held[program], request)

@@ -1,0 +1,237 @@
+"""The engine's thread with a pool that is made up: answers, cancellation, failure, fairness."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from whisper_jax.engine.engine import Engine
+from whisper_jax.engine.scheduler import Kind, Scheduler, Slot
+from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
+from whisper_jax.requests import (
+    Decode,
+    Decoded,
+    DecodeRules,
+    DetectLanguage,
+    Encode,
+    Encoded,
+    EngineRequest,
+    EngineResult,
+    LanguageScores,
+    Origin,
+    Release,
+)
+
+
+class MadeUpPool:
+    """Decodes a window of n frames to the token n, in n runs."""
+
+    def __init__(self) -> None:
+        self.windows: dict[Slot, int] = {}
+        self.left: dict[Slot, int] = {}
+        self.calls: list[str] = []
+        self.fails = False
+        self.may_run = threading.Event()
+        self.may_run.set()
+
+    def resize(
+        self, n_slots: int, moves: Sequence[tuple[Slot, Slot]]
+    ) -> list[tuple[Slot, Decoded]]:
+        moved = dict(moves)
+        self.windows = {moved[s]: n for s, n in self.windows.items() if s in moved}
+        self.left = {moved[s]: n for s, n in self.left.items() if s in moved}
+        return []
+
+    def encode(self, items: Sequence[tuple[Slot, Encode]]) -> list[Encoded]:
+        self.calls.append("encode")
+        self.windows |= {slot: request.n_frames for slot, request in items}
+        return [Encoded(peak=1.0) for _ in items]
+
+    def detect_language(
+        self, items: Sequence[tuple[Slot, DetectLanguage]]
+    ) -> list[LanguageScores]:
+        return [LanguageScores(probabilities=(1.0,)) for _ in items]
+
+    def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
+        self.calls.append("prefill")
+        self.left |= {slot: self.windows[slot] for slot, _ in items}
+
+    def run(self, slots: Sequence[Slot]) -> list[tuple[Slot, Decoded]]:
+        self.calls.append("run")
+        self.may_run.wait(10)
+        if self.fails:
+            raise RuntimeError("out of memory")
+        for slot in slots:
+            self.left[slot] -= 1
+        return [(slot, said(self.windows[slot])) for slot in slots if self.left[slot] == 0]
+
+    def forget(self, slot: Slot) -> None:
+        self.left.pop(slot, None)
+
+    def drop(self) -> None:
+        self.windows.clear()
+        self.left.clear()
+
+    def prompt_bucket(self, n_tokens: int) -> int:
+        if n_tokens > 448:
+            raise ValueError(f"{n_tokens} is too many")
+        return 4
+
+
+def said(token: int) -> Decoded:
+    return Decoded(tokens=(token,), token_logprobs=(0.0,), sum_logprob=0.0, no_speech_prob=0.0)
+
+
+DECODE = Decode(prompt=(1, 2, 3), sot_index=0, rules=DecodeRules())
+
+
+def window(n_frames: int) -> Encode:
+    samples = np.zeros(n_frames * 160 + 240, np.float32)
+    return Encode(samples=samples, n_frames=n_frames, peak=0.0)
+
+
+def origin(program: int, model: str = "m") -> Origin:
+    return Origin(program=program, model=model)
+
+
+@contextmanager
+def serving(pool: MadeUpPool, n_slots: int = 4) -> Iterator[Engine]:
+    engine = Engine()
+    limits = dict.fromkeys(Kind, 2)
+    engine.add_pool("m", pool, Scheduler(slot_buckets=(2, n_slots), n_shards=1, batch_limits=limits))
+    try:
+        yield engine
+    finally:
+        pool.may_run.set()
+        engine.close()
+
+
+def ask(engine: Engine, who: Origin, request: EngineRequest) -> "Future[EngineResult]":
+    future: Future[EngineResult] = Future()
+
+    def reply(answer: EngineResult | Exception) -> None:
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    engine.submit(who, request, reply)
+    return future
+
+
+def test_many_programs_are_answered_each_with_its_own_window() -> None:
+    with serving(MadeUpPool()) as engine:
+        for first in range(0, 12, 4):
+            programs = range(first, first + 4)
+            encoded = [ask(engine, origin(p), window(p + 1)) for p in programs]
+            assert all(future.result(10) == Encoded(peak=1.0) for future in encoded)
+            decoded = [ask(engine, origin(p), DECODE) for p in programs]
+            assert [future.result(10) for future in decoded] == [said(p + 1) for p in programs]
+            assert all(ask(engine, origin(p), Release()).result(10) is None for p in programs)
+
+
+def test_a_window_can_be_decoded_again_until_it_is_released() -> None:
+    with serving(MadeUpPool()) as engine:
+        ask(engine, origin(0), window(2)).result(10)
+        language = DetectLanguage(language_tokens=(7,))
+        assert ask(engine, origin(0), language).result(10) == LanguageScores(probabilities=(1.0,))
+        for _ in range(3):
+            assert ask(engine, origin(0), DECODE).result(10) == said(2)
+        ask(engine, origin(0), Release()).result(10)
+        with pytest.raises(EngineError, match="no longer in a slot"):
+            ask(engine, origin(0), DECODE).result(10)
+
+
+def test_cancelling_answers_the_open_request_and_frees_the_slot() -> None:
+    pool = MadeUpPool()
+    with serving(pool, n_slots=2) as engine:
+        pool.may_run.clear()
+        for program in range(2):
+            ask(engine, origin(program), window(3)).result(10)
+        open_request = ask(engine, origin(0), DECODE)
+        waiting = ask(engine, origin(2), window(5))
+        engine.cancel(origin(0))
+        pool.may_run.set()
+        with pytest.raises(CancelledError):
+            open_request.result(10)
+        assert waiting.result(10) == Encoded(peak=1.0)
+        assert ask(engine, origin(2), DECODE).result(10) == said(5)
+
+
+def test_a_failing_device_ends_what_it_held_and_serves_what_comes_next() -> None:
+    pool = MadeUpPool()
+    with serving(pool) as engine:
+        ask(engine, origin(0), window(1)).result(10)
+        ask(engine, origin(1), window(1)).result(10)
+        pool.fails = True
+        with pytest.raises(EngineError, match="out of memory"):
+            ask(engine, origin(0), DECODE).result(10)
+        pool.fails = False
+        with pytest.raises(EngineError, match="encode it again"):
+            ask(engine, origin(1), DECODE).result(10)
+        ask(engine, origin(1), window(4)).result(10)
+        assert ask(engine, origin(1), DECODE).result(10) == said(4)
+
+
+def test_closing_answers_everything_and_refuses_the_rest() -> None:
+    pool = MadeUpPool()
+    with serving(pool) as engine:
+        pool.may_run.clear()
+        ask(engine, origin(0), window(1000)).result(10)
+        running = ask(engine, origin(0), DECODE)
+        queued = [ask(engine, origin(p), window(1)) for p in range(1, 9)]
+        closer = threading.Thread(target=engine.close)
+        closer.start()
+        pool.may_run.set()
+        closer.join(10)
+        assert not closer.is_alive()
+        for future in [running, *queued]:
+            assert isinstance(future.exception(10), EngineClosedError | type(None))
+        assert isinstance(running.exception(10), EngineClosedError)
+        with pytest.raises(EngineClosedError):
+            engine.submit(origin(0), DECODE, lambda _: None)
+        engine.close()
+
+
+def test_a_wrong_request_is_answered_with_the_reason() -> None:
+    with serving(MadeUpPool()) as engine:
+        with pytest.raises(EngineError, match="no pool for model 'x'"):
+            ask(engine, origin(0, model="x"), window(1)).result(10)
+        ask(engine, origin(0), window(1)).result(10)
+        long_prompt = Decode(prompt=(1,) * 449, sot_index=0, rules=DecodeRules())
+        with pytest.raises(EngineError, match="too long"):
+            ask(engine, origin(0), long_prompt).result(10)
+
+
+def test_a_reply_that_raises_does_not_stop_the_engine(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(MadeUpPool()) as engine:
+
+        def bad_reply(_: EngineResult | Exception) -> None:
+            raise ZeroDivisionError
+
+        engine.submit(origin(0), window(1), bad_reply)
+        ask(engine, origin(1), window(2)).result(10)
+        assert ask(engine, origin(1), DECODE).result(10) == said(2)
+    assert "a reply failed" in caplog.text
+
+
+def test_two_models_share_the_thread_by_priority() -> None:
+    first, second = MadeUpPool(), MadeUpPool()
+    with serving(first) as engine:
+        limits = dict.fromkeys(Kind, 2)
+        engine.add_pool(
+            "n", second, Scheduler(slot_buckets=(2,), n_shards=1, batch_limits=limits)
+        )
+        urgent = Origin(program=1, model="n", priority=1)
+        ask(engine, origin(0), window(20)).result(10)
+        ask(engine, urgent, window(3)).result(10)
+        first.may_run.clear()
+        slow = ask(engine, origin(0), DECODE)
+        fast = ask(engine, urgent, DECODE)
+        first.may_run.set()
+        assert fast.result(10) == said(3)
+        assert slow.result(10) == said(20)
+        assert second.calls.count("run") == 3

@@ -1,0 +1,83 @@
+"""A tiny model with random weights, and a pool of slots for it."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from numpy.typing import NDArray
+
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.rules import TokenIds
+from whisper_jax.engine.device import DevicePool
+from whisper_jax.engine.lift import DevicePrograms
+from whisper_jax.engine.policy import CPU, DevicePolicy
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.params import WhisperParams, initialise
+from whisper_jax.requests import Decode, DecodeRules, Encode
+
+DIMS = ModelDims(
+    n_audio_ctx=1500,
+    n_audio_state=64,
+    n_audio_head=2,
+    n_audio_layer=1,
+    n_vocab=51_865,
+    n_text_state=64,
+    n_text_head=2,
+    n_text_layer=2,
+)
+IDS = TokenIds(eot=50_257, no_speech=50_362, no_timestamps=50_363, timestamp_begin=50_364)
+SOT = 50_258
+PROMPT = (SOT, 50_259, 50_359)
+CONFIG = ModelConfig(
+    dims=DIMS, ids=IDS, sot=SOT, compute_dtype="float32", cache_dtype="float32"
+)
+
+
+@cache
+def params(seed: int = 0) -> WhisperParams:
+    made = initialise(DIMS, jax.random.key(seed))
+    # Random weights would say the same whatever they hear: louder embeddings make them listen.
+    return jax.tree.map(lambda leaf: leaf * 3 if leaf.ndim > 1 else leaf, made)
+
+
+def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
+    mesh = Mesh(np.array(jax.devices()[:n_devices]), ("data",))
+    return DevicePool(DevicePrograms(params(), CONFIG, mesh), policy)
+
+
+def noise(seed: int, n_frames: int) -> NDArray[np.float32]:
+    n_samples = n_frames * 160 + 240
+    return np.random.default_rng(seed).normal(0, 0.1, n_samples).astype(np.float32)
+
+
+def window(seed: int, n_frames: int = 3000) -> Encode:
+    return Encode(samples=noise(seed, n_frames), n_frames=n_frames, peak=float("-inf"))
+
+
+def decode(max_tokens: int = 20, context: tuple[int, ...] = (), seed: int = 0) -> Decode:
+    # A random model seldom ends: a random choice of what may be said gives texts of many lengths.
+    forbidden = np.random.default_rng(seed).choice(50_257, 40_000, replace=False)
+    return Decode(
+        prompt=(*context, *PROMPT),
+        sot_index=len(context),
+        rules=DecodeRules(
+            suppress=tuple(forbidden.tolist()),
+            suppress_first=(220, IDS.eot),
+            max_initial_timestamp_index=50,
+        ),
+        max_tokens=max_tokens,
+    )
+
+
+def mel_of(request: Encode) -> jax.Array:
+    from whisper_jax.audio.logmel import log_mel
+    from whisper_jax.audio.units import N_WINDOW_SAMPLES
+
+    samples = np.zeros((1, N_WINDOW_SAMPLES), np.float32)
+    samples[0, : len(request.samples)] = request.samples
+    mel, _ = log_mel(
+        jnp.asarray(samples), jnp.array([request.n_frames]), jnp.array([request.peak]), DIMS.n_mels
+    )
+    return mel
