@@ -7,7 +7,8 @@ for each window decoded its first frame (``seek``), its frames of content (``seg
 tokens before the first one found (``prompt``), the tokens found, and their probabilities.
 Greedy, temperature 0 without fallback, float32, previous text as prompt; the language is the
 primary subtag of the manifest's, or detected if that is a mixture (``en+zh``). Audio is decoded
-by PyAV as the product does it. Versions stand beside the output in ``.about.json``.
+by PyAV as the product does it. Versions stand beside the output in ``.about.json``. A run that
+is interrupted goes on where it stopped.
 """
 
 import argparse
@@ -40,7 +41,9 @@ def main() -> None:
     command += ["--manifest", str(args.manifest), "--checkpoint", str(checkpoint)]
     command += ["--output", str(output), "--threads", str(args.threads)]
     command += ["--command", "python scripts/golden/record_windows.py MANIFEST --model FOLDER"]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
+    # Threads that wait actively would take the processor from whatever else is running.
+    threads = {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": "passive"}
+    environment = {**os.environ, **threads}
     subprocess.run(command, env=environment, check=True)
     print(output)
 

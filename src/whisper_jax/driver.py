@@ -60,6 +60,10 @@ class EngineLike(Protocol):
         """Forget a program."""
         ...
 
+    def close(self) -> None:
+        """Take no more work."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileProgress:

@@ -22,12 +22,12 @@ from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
-from whisper_jax.driver import FileProgress, Run
+from whisper_jax.driver import EngineLike, FileProgress, Run
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
 from whisper_jax.engine.device import DeviceCounts, DevicePool
 from whisper_jax.engine.engine import Engine
 from whisper_jax.engine.lift import DevicePrograms
-from whisper_jax.engine.policy import cache_dtype_for, policy_for
+from whisper_jax.engine.policy import DevicePolicy, cache_dtype_for, policy_for
 from whisper_jax.engine.scheduler import Kind, Scheduler
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
@@ -79,19 +79,7 @@ def load_model(
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
-    special = tokenizer.special
-    config = ModelConfig(
-        dims=checkpoint.dims,
-        ids=TokenIds(
-            eot=special.eot,
-            no_speech=special.no_speech,
-            no_timestamps=special.no_timestamps,
-            timestamp_begin=special.timestamp_begin,
-        ),
-        sot=special.sot,
-        compute_dtype=compute_type,
-        cache_dtype=cache_dtype_for(policy, compute_type),
-    )
+    config = _model_config(checkpoint.dims, tokenizer, policy, compute_type)
     mesh = Mesh(np.array(devices[:1]), ("data",))
     programs = DevicePrograms(_cast(checkpoint.params, compute_type), config, mesh)
     pool = DevicePool(programs, policy)
@@ -106,7 +94,7 @@ def load_model(
     )
     engine = Engine()
     engine.add_pool(str(name), pool, scheduler)
-    return Whisper(str(name), checkpoint.dims, tokenizer, engine, pool, batch_size)
+    return Whisper(str(name), checkpoint.dims, tokenizer, engine, pool.counts, batch_size)
 
 
 class Whisper:
@@ -116,6 +104,7 @@ class Whisper:
         name: What it was loaded as.
         dims: Its sizes.
         tokenizer: Its tokenizer.
+        counts: What the device has done so far; for benchmarks.
     """
 
     def __init__(
@@ -123,21 +112,16 @@ class Whisper:
         name: str,
         dims: ModelDims,
         tokenizer: WhisperTokenizer,
-        engine: Engine,
-        pool: DevicePool,
+        engine: EngineLike,
+        counts: DeviceCounts,
         batch_size: int,
     ) -> None:
         self.name = name
         self.dims = dims
         self.tokenizer = tokenizer
         self._engine = engine
-        self._pool = pool
         self._batch_size = batch_size
-
-    @property
-    def counts(self) -> DeviceCounts:
-        """What the device has done so far; for benchmarks."""
-        return self._pool.counts
+        self.counts = counts
 
     def transcribe(
         self,
@@ -278,6 +262,24 @@ class Whisper:
         if wrong:
             raise OptionError(f"suppress_tokens has {wrong}; token ids are -1 to {n_vocab - 1}")
         return replace(options, language=language)
+
+
+def _model_config(
+    dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, compute_type: ComputeType
+) -> ModelConfig:
+    special = tokenizer.special
+    return ModelConfig(
+        dims=dims,
+        ids=TokenIds(
+            eot=special.eot,
+            no_speech=special.no_speech,
+            no_timestamps=special.no_timestamps,
+            timestamp_begin=special.timestamp_begin,
+        ),
+        sot=special.sot,
+        compute_dtype=compute_type,
+        cache_dtype=cache_dtype_for(policy, compute_type),
+    )
 
 
 def _devices(platform: str | None) -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -61,6 +61,7 @@ def read_plans(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]], list[
     return block_sizes, spans, prefetches
 
 
+@settings(deadline=None)
 @given(read_plans())
 def test_reads_do_not_depend_on_blocks_or_prefetching(
     plan: tuple[list[int], list[tuple[int, int]], list[int]],
@@ -83,6 +84,7 @@ def test_reads_do_not_depend_on_blocks_or_prefetching(
         assert reader.n_samples_read == farthest
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 200), st.integers(1, 100))
 def test_no_more_is_decoded_than_asked_for(block_size: int, start: int, length: int) -> None:
     source = Source([block_size] * 400)

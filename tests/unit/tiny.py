@@ -19,12 +19,12 @@ from whisper_jax.requests import Decode, DecodeRules, Encode
 
 DIMS = ModelDims(
     n_audio_ctx=1500,
-    n_audio_state=64,
-    n_audio_head=2,
+    n_audio_state=256,
+    n_audio_head=4,
     n_audio_layer=1,
     n_vocab=51_865,
-    n_text_state=64,
-    n_text_head=2,
+    n_text_state=256,
+    n_text_head=4,
     n_text_layer=2,
 )
 IDS = TokenIds(eot=50_257, no_speech=50_362, no_timestamps=50_363, timestamp_begin=50_364)
@@ -42,9 +42,17 @@ def params(seed: int = 0) -> WhisperParams:
     return jax.tree.map(lambda leaf: leaf * 3 if leaf.ndim > 1 else leaf, made)
 
 
-def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
+def new_programs(n_devices: int = 1) -> DevicePrograms:
     mesh = Mesh(np.array(jax.devices()[:n_devices]), ("data",))
-    return DevicePool(DevicePrograms(params(), CONFIG, mesh), policy)
+    return DevicePrograms(params(), CONFIG, mesh)
+
+
+programs = cache(new_programs)
+"""Compiled once for all tests."""
+
+
+def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
+    return DevicePool(programs(n_devices), policy)
 
 
 def noise(seed: int, n_frames: int) -> NDArray[np.float32]:

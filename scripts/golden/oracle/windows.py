@@ -26,15 +26,27 @@ def main() -> None:
     model = load_model(args.checkpoint, args.threads)
     rows = [json.loads(line) for line in args.manifest.read_text(encoding="utf-8").splitlines()]
     part = args.output.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as lines:
+    records = finished(part)
+    with part.open("a", encoding="utf-8") as lines:
         for done, row in enumerate(rows, start=1):
-            record = recorded(model, row, args.manifest.parent)
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if row["path"] in records:
+                continue
+            records[row["path"]] = recorded(model, row, args.manifest.parent)
+            lines.write(json.dumps(records[row["path"]], ensure_ascii=False) + "\n")
             lines.flush()
             print(f"{done}/{len(rows)} {row['path']}", flush=True)
+    ordered = [json.dumps(records[row["path"]], ensure_ascii=False) + "\n" for row in rows]
+    part.write_text("".join(ordered), encoding="utf-8")
     notes = args.output.with_suffix(".about.json")
     notes.write_text(json.dumps(about(args.command), indent=1) + "\n", encoding="utf-8")
     os.replace(part, args.output)
+
+
+def finished(part: Path) -> dict[str, dict]:
+    """What an interrupted run has recorded, by path; a last line that was cut off is dropped."""
+    whole = part.read_bytes().rpartition(b"\n")[0] if part.exists() else b""
+    part.write_bytes(whole + b"\n" if whole else b"")
+    return {record["path"]: record for record in map(json.loads, whole.splitlines())}
 
 
 def recorded(model, row: dict, folder: Path) -> dict:

@@ -156,9 +156,7 @@ class _Resampler:
         return self._mono(self._resampler.resample(frame))
 
     def _mono(self, frames: list[AudioFrame]) -> list[Block]:
-        # A resampler with nothing to do gives back what it gets, the None of a flush too.
-        kept = [frame for frame in cast("list[AudioFrame | None]", frames) if frame is not None]
-        return [self._pick(frame) for frame in kept if frame.samples > 0]
+        return [self._pick(frame) for frame in frames if frame.samples > 0]
 
     def _pick(self, frame: AudioFrame) -> Block:
         samples = cast("Block", frame.to_ndarray()).reshape(frame.samples, -1)

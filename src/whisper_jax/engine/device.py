@@ -24,6 +24,9 @@ from whisper_jax.engine.scheduler import Slot
 from whisper_jax.requests import Decode, Decoded, DetectLanguage, Encode, Encoded, LanguageScores
 
 
+_NO_SLOT = np.iinfo(np.int32).max
+
+
 @dataclass
 class DeviceCounts:
     """What a pool has done so far.
@@ -32,7 +35,7 @@ class DeviceCounts:
         windows: Windows encoded.
         prompts: Prompts read.
         tokens: Tokens found.
-        row_steps: Rows times steps executed.
+        row_steps: Rows of slots times steps executed.
         active_row_steps: Of these, rows that were not done.
         seconds: Time in calls, by program.
     """
@@ -77,14 +80,14 @@ class DevicePool:
         renamed = dict(moves)
         self._lengths = {renamed[s]: n for s, n in self._lengths.items() if s in renamed}
         n_positions = self._positions_needed(0)
+        row_slots = self.policy.row_slots(n_slots, self.programs.config.dims.n_text_state)
         if self._state is None:
-            self._state = self.programs.empty(n_slots, 1, n_positions)
+            self._state = self.programs.empty(n_slots, (row_slots, 1), n_positions)
         else:
-            old_size, n_shards = self._n_slots, self.programs.n_shards
-            sources = np.full(n_slots * n_shards, old_size, np.int32)
+            sources = np.full(row_slots * self.programs.n_shards, _NO_SLOT, np.int32)
             for old, new in moves:
-                sources[new.shard * n_slots + new.index] = old.index
-            self._state = self.programs.resize(self._state, sources, n_positions)
+                sources[new.shard * row_slots + new.index] = old.index
+            self._state = self.programs.resize(self._state, sources, n_slots, n_positions)
         self.counts.add_seconds("resize", start_s)
         return [(renamed[slot], text) for slot, text in finished if slot in renamed]
 
@@ -138,8 +141,9 @@ class DevicePool:
         """
         start_s = perf_counter()
         self._make_room(0)
-        running = np.zeros(self._n_slots * self.programs.n_shards, bool)
-        running[[self._flat(slot) for slot in slots]] = True
+        running = np.zeros(self._pool.rows.done.shape[0], bool)
+        row_slots = len(running) // self.programs.n_shards
+        running[[slot.shard * row_slots + slot.index for slot in slots]] = True
         limits = (np.int32(self.policy.max_steps), np.int32(self.policy.stop_after))
         rows, report = self.programs.run(self._pool.cross, self._pool.rows, running, limits)
         self._state = replace(self._pool, rows=rows)
@@ -173,13 +177,14 @@ class DevicePool:
             return []
         (report, slots), self._unread = self._unread, None
         read = jax.tree.map(np.asarray, report)
-        n_slots = read.done.shape[0] // self.programs.n_shards
+        row_slots = read.done.shape[0] // self.programs.n_shards
+        n_slots = self._pool.cross.n_audio_frames.shape[0] // self.programs.n_shards
         n_rows = read.done.shape[1]
         self.counts.active_row_steps += int(read.n_active_row_steps.sum())
         self.counts.row_steps += int(read.n_steps.sum()) * n_slots * n_rows
         finished: list[tuple[Slot, Decoded]] = []
         for slot in slots:
-            at = slot.shard * n_slots + slot.index
+            at = slot.shard * row_slots + slot.index
             self._lengths[slot] = int((read.n_prompt[at] + read.n_found[at]).max())
             if read.done[at].all():
                 finished.append((slot, decoded(read, at)))
@@ -206,10 +211,3 @@ class DevicePool:
         if self._state is None:
             raise RuntimeError("the pool has no slots yet")
         return self._state
-
-    @property
-    def _n_slots(self) -> int:
-        return self._pool.rows.done.shape[0] // self.programs.n_shards
-
-    def _flat(self, slot: Slot) -> int:
-        return slot.shard * self._n_slots + slot.index

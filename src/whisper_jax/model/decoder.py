@@ -46,7 +46,7 @@ def decode_tokens(
 ) -> tuple[
     Float[Array, "slot row new d"],
     SelfCache,
-    Float[Array, "slot row heads new audio_frames"] | None,
+    Float[Array, "window row heads new audio_frames"] | None,
 ]:
     """Run tokens through the decoder and remember them.
 
@@ -56,7 +56,8 @@ def decode_tokens(
         tokens: The tokens that follow those in the cache.
         position: Position of each row's first new token.
         cache: Keys and values of the tokens before; rows are written at ``position``.
-        cross: Keys and values of the audio; its slots are those of ``tokens``.
+        cross: Keys and values of the audio. Its slots are the first of ``tokens``, which may
+            have more: they hear nothing, and fill a product up to the rows that a CPU wants.
         compute_dtype: The type that is computed in.
         heads: Cross-attention heads whose weights are wanted (static).
 
@@ -154,17 +155,18 @@ def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int
 def _cross_attention(
     p: Attention,
     x: Float[Array, "slot row new d"],
-    keys: Float[Array, "slot head dim time"],
-    values: Float[Array, "slot head time dim"],
-    mask: Bool[Array, "slot 1 1 time"],
-) -> tuple[Float[Array, "slot row new d"], Float[Array, "slot row head new time"]]:
+    keys: Float[Array, "window head dim time"],
+    values: Float[Array, "window head time dim"],
+    mask: Bool[Array, "window 1 1 time"],
+) -> tuple[Float[Array, "slot row new d"], Float[Array, "window row head new time"]]:
     # All rows of a slot, and all their new tokens, are queries to the same keys and values.
-    n_slots, n_rows, n_new, _ = x.shape
-    n_heads = keys.shape[1]
-    query = split_heads(linear(p.query, x), n_heads)
+    n_slots, n_heads = keys.shape[:2]
+    n_rows, n_new = x.shape[1:3]
+    query = split_heads(linear(p.query, x), n_heads)[:n_slots]
     query = jnp.einsum("srnhd->shrnd", query).reshape(n_slots, n_heads, n_rows * n_new, -1)
     mixed, weights = attend(query.astype(keys.dtype), keys, values, mask)
     mixed = mixed.reshape(n_slots, n_heads, n_rows, n_new, -1)
-    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(x.shape)
+    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(n_slots, n_rows, n_new, -1)
+    joined = jnp.pad(joined, ((0, x.shape[0] - n_slots), (0, 0), (0, 0), (0, 0)))
     by_row = weights.reshape(n_slots, n_heads, n_rows, n_new, -1)
     return linear(p.out, joined.astype(x.dtype)), jnp.einsum("shrnt->srhnt", by_row)
