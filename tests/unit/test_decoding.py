@@ -10,7 +10,7 @@ import tiny
 
 from whisper_jax.decoding.rules import Rules, apply_rules, choose_greedily
 from whisper_jax.engine.device import DevicePool
-from whisper_jax.engine.policy import CPU, DevicePolicy
+from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.model.decoder import teacher_forced_logits
 from whisper_jax.requests import Decode, Decoded, DetectLanguage, Encode
@@ -60,9 +60,7 @@ def decode_plainly(window: Encode, decode: Decode) -> Decoded:
             no_speech_prob = float(at_sot[tiny.IDS.no_speech])
         padded = np.zeros((1, 1, 64), np.int32)
         padded[0, 0, : len(found)] = found
-        ruled = apply_rules(
-            logits, rules, jnp.asarray(padded), jnp.array([[len(found)]]), tiny.IDS
-        )
+        ruled = apply_rules(logits, rules, jnp.asarray(padded), jnp.array([[len(found)]]), tiny.IDS)
         token, logprob = choose_greedily(ruled)
         total += float(logprob[0, 0])
         if int(token[0, 0]) == tiny.IDS.eot:
@@ -100,9 +98,7 @@ def test_cached_decoding_in_slots_equals_a_python_loop_without_a_cache(
 def test_text_and_scores_do_not_depend_on_slots_company_or_steps_a_call() -> None:
     """Bit for bit, in float32: whatever shares the batch, wherever the window lies."""
     windows = [tiny.window(seed, 3000 - 100 * seed) for seed in range(12)]
-    decodes = [
-        tiny.decode(8 + 5 * seed, CONTEXTS[seed % 3], seed=seed) for seed in range(12)
-    ]
+    decodes = [tiny.decode(8 + 5 * seed, CONTEXTS[seed % 3], seed=seed) for seed in range(12)]
     alone = [decode_alone(w, d) for w, d in zip(windows, decodes, strict=True)]
     assert len({decoded.tokens for decoded in alone}) > 6, "the windows must differ in text"
     for max_steps, stop_after, order in ((1, 1, 1), (7, 3, -1)):
@@ -158,9 +154,7 @@ def test_reading_late_gives_the_same_texts() -> None:
 def test_a_forced_prefix_is_followed_and_not_given_back() -> None:
     window = tiny.window(2)
     free = decode_alone(window, tiny.decode(20))
-    forced = decode_alone(
-        window, replace(tiny.decode(20), prefix=free.tokens[:2], max_tokens=18)
-    )
+    forced = decode_alone(window, replace(tiny.decode(20), prefix=free.tokens[:2], max_tokens=18))
     assert forced.tokens[0] >= tiny.IDS.timestamp_begin, "the rules begin after the prefix"
     assert len(forced.tokens) <= 18
 
@@ -194,7 +188,6 @@ def test_occupancy_counts_active_rows_over_executed_rows() -> None:
     assert pool.counts.active_row_steps == n_steps
     assert n_steps in (len(found.tokens) - 1, len(found.tokens))
     assert pool.counts.occupancy == 0.25
-
 
 
 def test_a_mixed_workload_compiles_a_short_list_of_programs() -> None:

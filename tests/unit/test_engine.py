@@ -50,9 +50,7 @@ class MadeUpPool:
         self.windows |= {slot: request.n_frames for slot, request in items}
         return [Encoded(peak=1.0) for _ in items]
 
-    def detect_language(
-        self, items: Sequence[tuple[Slot, DetectLanguage]]
-    ) -> list[LanguageScores]:
+    def detect_language(self, items: Sequence[tuple[Slot, DetectLanguage]]) -> list[LanguageScores]:
         return [LanguageScores(probabilities=(1.0,)) for _ in items]
 
     def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
@@ -101,7 +99,9 @@ def origin(program: int, model: str = "m") -> Origin:
 def serving(pool: MadeUpPool, n_slots: int = 4) -> Iterator[Engine]:
     engine = Engine()
     limits = dict.fromkeys(Kind, 2)
-    engine.add_pool("m", pool, Scheduler(slot_buckets=(2, n_slots), n_shards=1, batch_limits=limits))
+    engine.add_pool(
+        "m", pool, Scheduler(slot_buckets=(2, n_slots), n_shards=1, batch_limits=limits)
+    )
     try:
         yield engine
     finally:
@@ -222,9 +222,7 @@ def test_two_models_share_the_thread_by_priority() -> None:
     first, second = MadeUpPool(), MadeUpPool()
     with serving(first) as engine:
         limits = dict.fromkeys(Kind, 2)
-        engine.add_pool(
-            "n", second, Scheduler(slot_buckets=(2,), n_shards=1, batch_limits=limits)
-        )
+        engine.add_pool("n", second, Scheduler(slot_buckets=(2,), n_shards=1, batch_limits=limits))
         urgent = Origin(program=1, model="n", priority=1)
         ask(engine, origin(0), window(20)).result(10)
         ask(engine, urgent, window(3)).result(10)

@@ -30,9 +30,7 @@ DIMS = ModelDims(
 IDS = TokenIds(eot=50_257, no_speech=50_362, no_timestamps=50_363, timestamp_begin=50_364)
 SOT = 50_258
 PROMPT = (SOT, 50_259, 50_359)
-CONFIG = ModelConfig(
-    dims=DIMS, ids=IDS, sot=SOT, compute_dtype="float32", cache_dtype="float32"
-)
+CONFIG = ModelConfig(dims=DIMS, ids=IDS, sot=SOT, compute_dtype="float32", cache_dtype="float32")
 
 
 @cache

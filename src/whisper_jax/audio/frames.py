@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterator
-from typing import cast, final
+from typing import Any, cast, final
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -89,10 +89,10 @@ def _frames(container: InputContainer, stream: ContainerStream, name: str) -> It
     yield from _decode(stream, None)
 
 
-def _decode(stream: ContainerStream, packet: Packet | None) -> list[AudioFrame]:
+def _decode(stream: ContainerStream, packet: "Packet[Any] | None") -> list[AudioFrame]:
     """A packet's frames, or those that the decoder still holds."""
     try:
-        return stream.decode(packet)
+        return stream.decode(packet)  # pyright: ignore[reportUnknownMemberType]
     except FFmpegError:
         return []  # ffmpeg, too, goes on with the next packet
 

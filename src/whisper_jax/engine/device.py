@@ -23,7 +23,6 @@ from whisper_jax.engine.policy import DevicePolicy, bucket_of
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.requests import Decode, Decoded, DetectLanguage, Encode, Encoded, LanguageScores
 
-
 _NO_SLOT = np.iinfo(np.int32).max
 
 

@@ -47,8 +47,8 @@ def attend(
 
     Keys lie as [dim, time] and values as [time, dim], the layouts that a CPU reads fastest when
     there are few queries. ``mask``, where given, broadcasts against [*batch, queries, time] and
-    is True where a query may look. The division by the softmax's sum comes after the second product: it
-    is then over ``dim`` numbers a query in place of ``time``.
+    is True where a query may look. The division by the softmax's sum comes after the second
+    product: it is then over ``dim`` numbers a query in place of ``time``.
 
     Returns:
         What was attended to, in the values' type, and the attention weights in float32 (free

@@ -89,7 +89,8 @@ class PeerResult:
     Attributes:
         import_s: Seconds to import the peer.
         load_s: Seconds to load the model.
-        first_s: Seconds from then to the text of the first file.
+        first_s: Seconds from then to the first text of the first file: its first segment, but
+            all of it with openai-whisper, which gives nothing before.
         runs: The times over all files that followed, in order.
         texts: The text of each file, from the last run.
         durations_s: Seconds of audio of each file.

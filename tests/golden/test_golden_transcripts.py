@@ -1,0 +1,141 @@
+"""Whole transcriptions beside openai-whisper's, on the same weights, greedy, float32."""
+
+from collections.abc import Iterator
+
+import goldens
+import numpy as np
+import pytest
+
+import whisper_jax
+from whisper_jax.scoring import error_rate, normalise
+
+MODELS = ("base", "tiny.en")
+SHORT = [
+    (model, t["clip"], t["case"])
+    for model in MODELS
+    for t in goldens.transcripts(model)
+    if t["windows"] and len(t["windows"]) == 1
+]
+LONG = [
+    (model, t["clip"], t["case"])
+    for model in MODELS
+    for t in goldens.transcripts(model)
+    if len(t["windows"]) > 1
+]
+
+
+@pytest.fixture(scope="module")
+def tiny_en_model() -> Iterator[whisper_jax.Whisper]:
+    with whisper_jax.load_model("tiny.en") as model:
+        yield model
+
+
+@pytest.fixture
+def model_of(
+    base_model: whisper_jax.Whisper, tiny_en_model: whisper_jax.Whisper
+) -> dict[str, whisper_jax.Whisper]:
+    return {"base": base_model, "tiny.en": tiny_en_model}
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(("name", "clip", "case"), SHORT)
+def test_a_window_has_the_reference_text_times_and_scores(
+    name: str, clip: str, case: str, model_of: dict[str, whisper_jax.Whisper]
+) -> None:
+    golden = goldens.case(name, clip, case)
+    result = model_of[name].transcribe(goldens.clip_path(clip), **golden["options"])
+    expected = golden["result"]
+    assert result.text == expected["text"]
+    assert result.language == expected["language"]
+    assert len(result.segments) == len(expected["segments"])
+    for ours, theirs in zip(result.segments, expected["segments"], strict=True):
+        assert list(ours.tokens) == theirs["tokens"]
+        assert ours.text == theirs["text"]
+        for key in ("id", "seek", "start", "end", "temperature"):
+            assert ours[key] == pytest.approx(theirs[key], abs=1e-9), key
+        for key in ("avg_logprob", "compression_ratio", "no_speech_prob"):
+            assert ours[key] == pytest.approx(theirs[key], abs=1e-3), key
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(("name", "clip", "case"), LONG)
+def test_long_recordings_have_nearly_the_reference_words(
+    name: str, clip: str, case: str, model_of: dict[str, whisper_jax.Whisper]
+) -> None:
+    """Levels are scaled by the loudest so far, not of the file: a few words may differ."""
+    golden = goldens.case(name, clip, case)
+    options = golden["options"]
+    if "clip_timestamps" in options:
+        options = {**options, "clip_timestamps": tuple(options["clip_timestamps"])}
+    result = model_of[name].transcribe(goldens.clip_path(clip), **options)
+    if case != "clipped":
+        reference = goldens.clips()[clip]["text"]
+        ours = error_rate([reference], [result.text], "en")
+        theirs = error_rate([reference], [golden["result"]["text"]], "en")
+        assert ours.errors <= theirs.errors + 2
+    starts = [segment.start for segment in result.segments]
+    assert starts == sorted(starts)
+    assert result.text == "".join(segment.text for segment in result.segments)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_has_every_word_of_jfk(name: str) -> None:
+    with whisper_jax.load_model(name, compute_type="bfloat16") as model:
+        text = model.transcribe(goldens.clip_path("jfk"), language="en").text
+    assert normalise(text, "en") == normalise(goldens.clips()["jfk"]["text"], "en")
+
+
+@pytest.mark.weights
+def test_text_does_not_depend_on_what_else_is_being_transcribed(
+    base_model: whisper_jax.Whisper,
+) -> None:
+    names = ["jfk", "lj", "de", "zh", "lj_long"]
+    alone = [base_model.transcribe(goldens.clip_path(name)) for name in names]
+    paths = [goldens.clip_path(name) for name in names] * 3
+    together = base_model.transcribe_batch(paths)
+    assert together == alone * 3, "bit for bit: texts, times and scores"
+
+
+@pytest.mark.weights
+def test_languages_are_detected_as_by_the_reference(base_model: whisper_jax.Whisper) -> None:
+    import json
+
+    golden = json.loads((goldens.DATA / "base_languages.json").read_text())["languages"]
+    for name, probabilities in golden.items():
+        result = base_model.transcribe(goldens.clip_path(name), chunk_length=30)
+        best = max(probabilities, key=lambda code: probabilities[code])
+        assert result.language == best
+        # The reference hears 30 s of silence after a short clip where we hear padding.
+        assert result.language_probability == pytest.approx(probabilities[best], abs=0.1)
+
+
+@pytest.mark.weights
+def test_the_same_samples_in_any_form_give_the_same_transcript(
+    base_model: whisper_jax.Whisper,
+) -> None:
+    path = goldens.clip_path("jfk")
+    expected = base_model.transcribe(path, language="en")
+    with path.open("rb") as file:
+        forms = [path.read_bytes(), file, goldens.samples("jfk")]
+        for form in forms:
+            assert base_model.transcribe(form, language="en") == expected
+
+
+@pytest.mark.weights
+def test_silence_noise_and_what_is_too_short_end_in_peace(
+    base_model: whisper_jax.Whisper,
+) -> None:
+    rng = np.random.default_rng(0)
+    silence = np.zeros(16_000 * 35, np.float32)
+    noise = rng.normal(0, 0.05, 16_000 * 5).astype(np.float32)
+    short = noise[:1600]
+    nothing = noise[:100]
+    empty = noise[:0]
+    results = base_model.transcribe_batch([silence, noise, short, nothing, empty], language="en")
+    assert all(result.error is None for result in results)
+    assert [result.duration for result in results[2:]] == [0.1, 100 / 16_000, 0.0]
+    assert results[3].segments == results[4].segments == ()
+    for result in results:
+        for segment in result.segments:
+            assert segment.start < segment.end <= result.duration + 30
