@@ -183,14 +183,15 @@ class Run:
         """Let go of everything; of use after an error or when the caller stops iterating."""
         self._stopped = True
         for job in self._active.values():
-            try:
-                self._engine.cancel(job.origin)
-            except EngineClosedError:
-                break
+            self._cancel_job(job)
         self._workers.shutdown(wait=True, cancel_futures=True)
         for job in self._active.values():
             if job.reader is not None:
                 job.reader.close()
+
+    def _cancel_job(self, job: _Job) -> None:
+        with suppress(EngineClosedError):
+            self._engine.cancel(job.origin)
 
     # --- on whichever thread has the answer ------------------------------------------------------
 
@@ -206,6 +207,9 @@ class Run:
             wrapped = WhisperJaxError(f"unexpected failure: {error!r}; please report it")
             wrapped.__cause__ = error
             self._end(job, self._failed(job, wrapped))
+        if self._stopped:
+            # This step may have asked for more after `_stop` had cancelled the job.
+            self._cancel_job(job)
 
     def _open(self, job: _Job) -> None:
         stream = open_audio(job.source, channel=self._channel)

@@ -53,9 +53,7 @@ def measure_limits(
     parts: list[PartSpeed] = []
     for compute_type in compute_types:
         parts += _parts(checkpoint, compute_type, batch_size, chosen)
-    return Limits(
-        matrix_flops=matrix_flops, read_bytes_per_s=read_bytes_per_s, parts=tuple(parts)
-    )
+    return Limits(matrix_flops=matrix_flops, read_bytes_per_s=read_bytes_per_s, parts=tuple(parts))
 
 
 def _best_s(program: Callable[..., Any], *arrays: Any, n_times: int) -> float:
@@ -130,9 +128,7 @@ def _parts(
     ]
 
 
-def _config(
-    checkpoint: Checkpoint, policy: DevicePolicy, compute_type: ComputeType
-) -> ModelConfig:
+def _config(checkpoint: Checkpoint, policy: DevicePolicy, compute_type: ComputeType) -> ModelConfig:
     special = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab).special
     return ModelConfig(
         dims=checkpoint.dims,

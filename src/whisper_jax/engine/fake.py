@@ -1,5 +1,6 @@
 """An engine without a model: it answers from a script. For tests of whatever stands above one."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -41,6 +42,7 @@ class FakeEngine:
         self._queue: deque[
             tuple[Origin, EngineRequest, Callable[[EngineResult | Exception], None]]
         ] = deque()
+        self._lock = threading.RLock()
         self._is_serving = False
         self._is_closed = False
 
@@ -52,22 +54,27 @@ class FakeEngine:
     ) -> None:
         """Answer at once, or after what is being answered."""
         if self._is_closed:
-            raise EngineClosedError("the fake engine has been closed")
-        self._queue.append((origin, request, reply))
-        if self._is_serving:
-            return
-        self._is_serving = True
-        try:
-            while self._queue:
+            raise EngineClosedError("the engine has been closed; load the model again")
+        with self._lock:
+            self._queue.append((origin, request, reply))
+            if self._is_serving:
+                return
+            self._is_serving = True
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._is_serving = False
+                    return
                 self._serve(*self._queue.popleft())
-        finally:
-            self._is_serving = False
 
     def cancel(self, origin: Origin) -> None:
         """Forget a program; its requests that wait are answered with CancelledError."""
-        self.held.pop(origin.program, None)
-        for item in [item for item in self._queue if item[0].program == origin.program]:
-            self._queue.remove(item)
+        with self._lock:
+            self.held.pop(origin.program, None)
+            dropped = [item for item in self._queue if item[0].program == origin.program]
+            for item in dropped:
+                self._queue.remove(item)
+        for item in dropped:
             item[2](CancelledError("cancelled by the caller"))
 
     def close(self) -> None:

@@ -18,8 +18,9 @@ from whisper_jax.requests import Read, Samples
 
 def window_read(seek: int, n_frames: int) -> Read:
     """What to read for a window of ``n_frames`` from frame ``seek``, margins included."""
-    start, stop = seek * HOP, (seek + n_frames) * HOP
-    return Read(start=start - MARGIN_BEFORE, stop=stop + MARGIN_AFTER)
+    stop = (seek + n_frames) * HOP + MARGIN_AFTER
+    # The reflection at the beginning takes one sample more than its own length.
+    return Read(start=seek * HOP - MARGIN_BEFORE, stop=max(stop, MARGIN_BEFORE + 1))
 
 
 def window_samples(read: Samples, seek: int, n_frames: int) -> tuple[NDArray[np.float32], int]:

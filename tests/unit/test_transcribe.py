@@ -1,0 +1,256 @@
+"""The driver and the public methods, on the fake engine: order, errors, progress, cancellation."""
+
+import threading
+import time
+from pathlib import Path
+
+import fake_whisper as fake
+import numpy as np
+import pytest
+from fake_whisper import at, said, words
+
+import whisper_jax
+from whisper_jax.engine.fake import FakeEngine
+from whisper_jax.errors import (
+    AudioError,
+    CancelledError,
+    EngineClosedError,
+    EngineError,
+    OptionError,
+    WhisperJaxError,
+)
+from whisper_jax.requests import Decode, Decoded, Encode, Release
+
+
+def hear_position(window: Encode, _: Decode) -> Decoded:
+    """Says at which second the window begins, up to its end."""
+    start = f" {fake.first_second(window):g}"
+    return said([at(0), *words(start), at(window.n_frames / 100)])
+
+
+def test_windows_of_a_recording_follow_one_another() -> None:
+    transcript = fake.whisper(hear_position).transcribe(fake.seconds(70), language="en")
+    assert transcript.text == " 0 30 60"
+    assert transcript["text"] == transcript.text
+    assert transcript["segments"][1]["start"] == 30
+    assert "words" not in transcript
+    with pytest.raises(KeyError, match="not one of"):
+        transcript["words"]
+
+
+def test_results_come_in_the_order_of_the_recordings() -> None:
+    model = fake.whisper(hear_position)
+    lengths = [65, 5, 31, 0.001, 100, 12] * 3
+    results = model.transcribe_batch([fake.seconds(n) for n in lengths])
+    assert [result.duration for result in results] == pytest.approx(lengths, abs=1e-4)
+    expected = ["".join(f" {start}" for start in range(0, int(n + 0.99), 30)) for n in lengths]
+    assert [r.text for r in results] == [t if n > 0.01 else "" for t, n in zip(expected, lengths)]
+
+
+def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back() -> None:
+    taken = []
+
+    def recordings():
+        for index in range(30):
+            taken.append(index)
+            yield fake.seconds(1)
+
+    model = fake.whisper(hear_position, batch_size=2)
+    completed = model.as_completed(recordings(), language="en")
+    next(completed)
+    assert len(taken) <= 6
+    assert sorted(index for index, _ in completed) != []
+    engine = model._engine
+    assert isinstance(engine, FakeEngine)
+    assert not engine.held
+    assert sum(isinstance(request, Release) for _, request in engine.log) == 30
+
+
+def test_no_more_windows_than_the_batch_size_are_held() -> None:
+    most = []
+
+    def hear(window: Encode, request: Decode) -> Decoded:
+        engine = model._engine
+        assert isinstance(engine, FakeEngine)
+        most.append(len(engine.held))
+        return hear_position(window, request)
+
+    model = fake.whisper(hear, batch_size=4)
+    model.transcribe_batch([fake.seconds(40)] * 10, batch_size=2, language="en")
+    assert max(most) <= 2
+
+
+def test_one_bad_file_does_not_spoil_the_others(tmp_path: Path) -> None:
+    bad = tmp_path / "notes.wav"
+    bad.write_text("not audio at all")
+    model = fake.whisper(hear_position)
+    audios = [fake.seconds(5), bad, tmp_path / "missing.mp3", fake.seconds(31)]
+    results = model.transcribe_batch(audios)
+    assert [result.text for result in results] == [" 0", "", "", " 0 30"]
+    assert [type(result.error) for result in results] == [
+        type(None), AudioError, AudioError, type(None)
+    ]  # fmt: skip
+    assert "no such file" in str(results[2].error)
+    with pytest.raises(AudioError):
+        model.transcribe_batch(audios, on_error="raise")
+    with pytest.raises(AudioError, match="no such file"):
+        model.transcribe(tmp_path / "missing.mp3")
+
+
+def test_what_was_final_before_an_error_is_kept() -> None:
+    def hear(window: Encode, request: Decode) -> Decoded:
+        if fake.first_second(window) >= 60:
+            raise EngineError("the device failed: out of memory")
+        return hear_position(window, request)
+
+    (result,) = fake.whisper(hear).transcribe_batch([fake.seconds(100)], language="en")
+    assert result.text == " 0 30"
+    assert result.duration == 60
+    assert isinstance(result.error, EngineError)
+
+
+def test_a_defect_in_one_recording_is_reported_as_such() -> None:
+    def hear(*_: object) -> Decoded:
+        raise ZeroDivisionError("oops")
+
+    (result,) = fake.whisper(hear).transcribe_batch([fake.seconds(1)])
+    assert isinstance(result.error, WhisperJaxError)
+    assert "please report" in str(result.error)
+    assert isinstance(result.error.__cause__, ZeroDivisionError)
+
+
+def test_progress_comes_on_the_callers_thread() -> None:
+    reports = []
+
+    def on_progress(report: whisper_jax.FileProgress) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        reports.append(report)
+
+    model = fake.whisper(hear_position, language_index=2)
+    transcript = model.transcribe(fake.seconds(70), on_progress=on_progress)
+    assert [report.position_s for report in reports] == [30, 60, 70, 70]
+    assert [report.done for report in reports] == [False, False, False, True]
+    assert {report.duration_s for report in reports} == {70}
+    assert {report.language for report in reports} == {"de"}
+    assert tuple(s for report in reports for s in report.segments) == transcript.segments
+
+
+def test_segments_come_as_they_are_final_and_leaving_stops_the_work() -> None:
+    model = fake.whisper(hear_position)
+    assert [s.text for s in model.segments(fake.seconds(70), language="en")] == [" 0", " 30", " 60"]
+    segments = model.segments(fake.seconds(10_000), language="en")
+    assert next(segments).text == " 0"
+    segments.close()
+    engine = model._engine
+    assert isinstance(engine, FakeEngine)
+    assert not engine.held
+    with pytest.raises(AudioError):
+        list(model.segments("missing.wav"))
+
+
+def test_cancelling_stops_and_frees_the_slots() -> None:
+    cancel = threading.Event()
+    seen = []
+
+    def on_progress(report: whisper_jax.FileProgress) -> None:
+        seen.append(report)
+        cancel.set()
+
+    model = fake.whisper(hear_position)
+    with pytest.raises(CancelledError):
+        model.transcribe_batch(
+            [fake.seconds(3000)] * 8, on_progress=on_progress, cancel=cancel, language="en"
+        )
+    engine = model._engine
+    assert isinstance(engine, FakeEngine)
+    assert not engine.held
+    assert model.transcribe(fake.seconds(3)).text == " 0", "the model can still be used"
+
+
+def test_an_exception_of_the_listener_stops_the_work_and_comes_through() -> None:
+    def on_progress(_: whisper_jax.FileProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fake.whisper(hear_position).transcribe(fake.seconds(300), on_progress=on_progress)
+    names = [thread.name for thread in threading.enumerate()]
+    deadline = time.monotonic() + 5
+    while any("whisper-jax-audio" in name for name in names) and time.monotonic() < deadline:
+        names = [thread.name for thread in threading.enumerate()]
+    assert not any("whisper-jax-audio" in name for name in names)
+
+
+def test_calls_from_many_threads_do_not_mix() -> None:
+    model = fake.whisper(hear_position)
+    results: dict[int, str] = {}
+
+    def call(n: int) -> None:
+        results[n] = model.transcribe(fake.seconds(n), language="en").text
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in (5, 35, 65)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert results == {5: " 0", 35: " 0 30", 65: " 0 30 60"}
+
+
+def test_a_closed_model_says_so() -> None:
+    with fake.whisper(hear_position) as model:
+        pass
+    with pytest.raises(EngineClosedError, match="load the model again"):
+        model.transcribe(fake.seconds(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"language": "klingon"}, "klingon"),
+        ({"language": "yue"}, "yue"),
+        ({"task": "sing"}, "transcribe"),
+        ({"beam_size": 5}, "only 1"),
+        ({"temperature": 0.2}, "only 0"),
+        ({"chunk_length": 31}, "1 to 30"),
+        ({"chunk_length": 0.5}, "1 to 30"),
+        ({"clip_timestamps": (3, 1)}, "rising"),
+        ({"max_initial_timestamp": -1}, "0 to 30"),
+        ({"channel": -1}, "from 0"),
+        ({"suppress_tokens": (60_000,)}, "60000"),
+        ({"batch_size": 0}, "1 or more"),
+        ({"beam": 5}, "no option beam"),
+    ],
+)
+def test_an_option_that_cannot_be_honoured_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        fake.whisper(hear_position).transcribe(fake.seconds(1), **options)
+
+
+def test_a_channel_can_be_chosen() -> None:
+    two = np.stack([fake.seconds(5), -fake.seconds(5)])
+
+    def hear(window: Encode, _: Decode) -> Decoded:
+        return said(words("+" if window.samples[3000] > 0 else "-"))
+
+    model = fake.whisper(hear)
+    assert model.transcribe(two, channel=1, language="en").text == "-"
+    assert model.transcribe(two, channel=0, language="en").text == "+"
+
+
+def test_names_of_languages_are_understood() -> None:
+    assert (
+        fake.whisper(hear_position).transcribe(fake.seconds(1), language="German").language == "de"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "enormous"}, "enormous"),
+        ({"name": "base", "compute_type": "int3"}, "float32, bfloat16"),
+        ({"name": "base", "device": "abacus"}, "cpu"),
+        ({"name": "base", "batch_size": 0}, "1 or more"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_says_why(arguments: dict, message: str) -> None:
+    with pytest.raises(WhisperJaxError, match=message):
+        whisper_jax.load_model(**arguments)
