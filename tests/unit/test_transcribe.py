@@ -44,7 +44,9 @@ def test_results_come_in_the_order_of_the_recordings() -> None:
     results = model.transcribe_batch([fake.seconds(n) for n in lengths])
     assert [result.duration for result in results] == pytest.approx(lengths, abs=1e-4)
     expected = ["".join(f" {start}" for start in range(0, int(n + 0.99), 30)) for n in lengths]
-    assert [r.text for r in results] == [t if n > 0.01 else "" for t, n in zip(expected, lengths)]
+    assert [r.text for r in results] == [
+        t if n > 0.01 else "" for t, n in zip(expected, lengths, strict=True)
+    ]
 
 
 def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back() -> None:

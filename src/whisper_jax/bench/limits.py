@@ -101,8 +101,8 @@ def _parts(
     n_slots = policy.slot_buckets_up_to(batch_size)[-1]
     slots = [Slot(0, index) for index in range(n_slots)]
     pool.resize(n_slots, [])
-    encode_s = _encode_s(pool, slots)
-    step_s = _step_s(pool, slots, config)
+    window_s = encode_s(pool, slots)
+    each_step_s = step_s(pool, slots, config)
     n_positions = bucket_of(policy.position_buckets, _N_PROMPT + (_N_TIMED + 3) * policy.max_steps)
     n_rows = policy.row_slots(n_slots, dims.n_text_state)
     n_cached = decoder_cache_numbers(dims, n_slots, n_rows, n_positions)
@@ -114,14 +114,14 @@ def _parts(
         PartSpeed(
             part="encoder",
             compute_type=compute_type,
-            seconds=encode_s,
+            seconds=window_s,
             work=2 * encoder_multiply_adds(dims),
             n_slots=min(n_slots, policy.encode_limit),
         ),
         PartSpeed(
             part="decoder",
             compute_type=compute_type,
-            seconds=step_s,
+            seconds=each_step_s,
             work=step_bytes,
             n_slots=n_slots,
         ),
@@ -144,7 +144,7 @@ def _config(checkpoint: Checkpoint, policy: DevicePolicy, compute_type: ComputeT
     )
 
 
-def _encode_s(pool: DevicePool, slots: list[Slot]) -> float:
+def encode_s(pool: DevicePool, slots: list[Slot]) -> float:
     """Seconds a window, all slots filled; the best of two rounds."""
     noise = np.random.default_rng(0).normal(0, 0.1, N_WINDOW_SAMPLES).astype(np.float32)
     window = Encode(samples=noise, n_frames=3000, peak=float("-inf"))
@@ -160,7 +160,7 @@ def _encode_s(pool: DevicePool, slots: list[Slot]) -> float:
     return min(times) / size
 
 
-def _step_s(pool: DevicePool, slots: list[Slot], config: ModelConfig) -> float:
+def step_s(pool: DevicePool, slots: list[Slot], config: ModelConfig) -> float:
     """Seconds a step with every slot busy."""
     # Without an end of text no row finishes, so that every call runs all its steps.
     rules = DecodeRules(suppress=(config.ids.eot,), timestamps=False)

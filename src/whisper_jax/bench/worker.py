@@ -45,15 +45,15 @@ class CompileWatch:
         monitoring.register_event_duration_secs_listener(self.took)
         monitoring.register_event_listener(self.happened)
 
-    def took(self, event: str, duration_s: float, **_: object) -> None:
+    def took(self, event: str, duration_secs: float, **_: str | int) -> None:
         """Something ended that took so long."""
         if event.startswith(_COMPILE_EVENTS):
             end_s = time.perf_counter()
             own = self._intervals.setdefault(threading.get_ident(), [])
-            own.append((end_s - duration_s, end_s))
+            own.append((end_s - duration_secs, end_s))
             self.n_compiled += event == _PROGRAM_COMPILED
 
-    def happened(self, event: str, **_: object) -> None:
+    def happened(self, event: str, **_: str | int) -> None:
         """Something happened."""
         self.n_from_cache += event == _CACHE_HIT
 

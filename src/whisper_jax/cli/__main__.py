@@ -20,6 +20,7 @@ _COMMANDS = {
     "transcribe": "transcribe:transcribe_command",
     "models": "models:app",
     "evaluate": "evaluate:evaluate_command",
+    "bench": "bench:bench_command",
 }
 """Where each command is: a function, or the app of a command with commands of its own."""
 

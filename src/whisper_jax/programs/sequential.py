@@ -159,31 +159,13 @@ class _Sequential:
         return Decode(
             prompt=before + self._sot_sequence(),
             sot_index=len(before),
-            rules=self._rules(),
+            rules=decode_rules(self.tokenizer, self.options),
             max_tokens=N_TEXT_CTX // 2,
         )
 
     def _sot_sequence(self) -> tuple[int, ...]:
         timestamps = not self.options.without_timestamps
         return self.tokenizer.sot_sequence(self.language, self.options.task, timestamps)
-
-    def _rules(self) -> DecodeRules:
-        special, options = self.tokenizer.special, self.options
-        suppress = set(options.suppress_tokens)
-        if -1 in suppress:
-            suppress.remove(-1)
-            suppress.update(self.tokenizer.non_speech_tokens)
-        control = (special.sot, special.sot_prev, special.sot_lm, special.no_speech)
-        suppress.update((special.transcribe, special.translate, *control))
-        latest = options.max_initial_timestamp
-        return DecodeRules(
-            suppress=tuple(sorted(suppress)),
-            suppress_first=self.tokenizer.blank_tokens if options.suppress_blank else (),
-            timestamps=not options.without_timestamps,
-            max_initial_timestamp_index=(
-                None if latest is None else round(latest / TIMESTAMP_STEP_S)
-            ),
-        )
 
     def _is_silent(self, result: Decoded) -> bool:
         threshold, likely = self.options.no_speech_threshold, self.options.logprob_threshold
@@ -207,3 +189,24 @@ class _Sequential:
             compression_ratio=compression_ratio(self.tokenizer.decode(result.tokens).strip()),
             no_speech_prob=result.no_speech_prob,
         )
+
+
+def decode_rules(tokenizer: WhisperTokenizer, options: TranscribeOptions) -> DecodeRules:
+    """What the options forbid a window to say.
+
+    The control tokens are always forbidden, as in openai-whisper.
+    """
+    special = tokenizer.special
+    suppress = set(options.suppress_tokens)
+    if -1 in suppress:
+        suppress.remove(-1)
+        suppress.update(tokenizer.non_speech_tokens)
+    suppress.update((special.sot, special.sot_prev, special.sot_lm, special.no_speech))
+    suppress.update((special.transcribe, special.translate))
+    latest = options.max_initial_timestamp
+    return DecodeRules(
+        suppress=tuple(sorted(suppress)),
+        suppress_first=tokenizer.blank_tokens if options.suppress_blank else (),
+        timestamps=not options.without_timestamps,
+        max_initial_timestamp_index=None if latest is None else round(latest / TIMESTAMP_STEP_S),
+    )
