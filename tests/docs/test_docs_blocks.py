@@ -1,7 +1,6 @@
 """Every code block of the documentation does what the page says."""
 
 import contextlib
-import glob
 import io
 import os
 import re
@@ -122,12 +121,11 @@ def run_shell(block: Block, where: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def run_command(words: list[str]) -> tuple[object, str]:
-    """Exit code and stdout of a command line; patterns of files are filled in."""
-    filled = [name for word in words for name in (sorted(glob.glob(word)) or [word])]
+    """Exit code and stdout of a command line."""
     # A real text stream: the program sets how it treats what it cannot encode.
     raw = io.BytesIO()
     with contextlib.redirect_stdout(io.TextIOWrapper(raw, encoding="utf-8")) as out:
         with pytest.raises(SystemExit) as end:
-            main(filled)
+            main(words)
         out.flush()
     return end.value.code or 0, raw.getvalue().decode().replace(os.linesep, "\n")
