@@ -75,7 +75,9 @@ def main() -> None:
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     part.write_text(text, encoding="utf-8")
     os.replace(part, output)
-    notes = {"command": COMMAND, **asdict(result)}
+    command = f"{COMMAND} --compute-type {args.compute_type}"
+    command += f" --sets {args.sets}" if args.sets else ""
+    notes = {"command": command, "threads": args.threads, **asdict(result)}
     del notes["texts"], notes["durations_s"]
     output.with_suffix(".about.json").write_text(json.dumps(notes, indent=1) + "\n")
     print(output)

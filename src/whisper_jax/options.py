@@ -4,9 +4,10 @@ The command line, the server and Python build the same objects. They are checked
 are made: a wrong one raises `OptionError` with the sentence that says what would be right.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from whisper_jax.errors import OptionError
 
@@ -65,6 +66,18 @@ class TranscribeOptions:
     channel: int | None = None
 
     def __post_init__(self) -> None:
+        # openai-whisper takes these as lists, and its command as text with commas.
+        _set(self, "suppress_tokens", _numbers("suppress_tokens", self.suppress_tokens, int))
+        _set(self, "clip_timestamps", _numbers("clip_timestamps", self.clip_timestamps, float))
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            # True is an int to Python, and a slip to everyone else.
+            right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+            names = " or ".join("None" if k is type(None) else k.__name__ for k in kinds)
+            _require(right, f"{name} is {value!r}; give {names}")
+        self._check_values()
+
+    def _check_values(self) -> None:
         _require(
             self.task in ("transcribe", "translate"),
             f"task is {self.task!r}; use 'transcribe' or 'translate'",
@@ -92,7 +105,8 @@ class TranscribeOptions:
         )
         times = self.clip_timestamps
         _require(
-            all(time >= 0 for time in times) and all(a < b for a, b in pairwise(times)),
+            all(0 <= time < float("inf") for time in times)
+            and all(a < b for a, b in pairwise(times)),
             f"clip_timestamps is {times}; give rising seconds: start, end, start, end, …",
         )
 
@@ -109,3 +123,43 @@ def transcribe_options(given: dict[str, Any]) -> TranscribeOptions:
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise OptionError(message)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "language": (str, type(None)),
+    "task": (str,),
+    "beam_size": (int,),
+    "temperature": (int, float),
+    "initial_prompt": (str, type(None)),
+    "condition_on_previous_text": (bool,),
+    "suppress_blank": (bool,),
+    "without_timestamps": (bool,),
+    "max_initial_timestamp": (int, float, type(None)),
+    "no_speech_threshold": (int, float, type(None)),
+    "logprob_threshold": (int, float, type(None)),
+    "chunk_length": (int, float),
+    "channel": (int, type(None)),
+}
+"""The types that each option may have; the two that are sequences are converted instead."""
+
+
+def _numbers[N: (int, float)](name: str, given: object, kind: type[N]) -> tuple[N, ...]:
+    """A sequence of numbers, a single one, or text such as ``"0,5"``, as a tuple."""
+    try:
+        match given:
+            case None:
+                return ()
+            case str():
+                return tuple(kind(part) for part in given.split(",") if part.strip())
+            case int() | float():
+                return (kind(given),)
+            case Iterable():
+                return tuple(kind(number) for number in cast("Iterable[Any]", given))
+            case _:
+                raise TypeError
+    except (TypeError, ValueError):
+        raise OptionError(f"{name} is {given!r}; give a list of numbers") from None
+
+
+def _set(options: TranscribeOptions, name: str, value: object) -> None:
+    object.__setattr__(options, name, value)

@@ -204,22 +204,15 @@ class Whisper:
         The arguments are those of `transcribe_batch`; a recording that failed has its `error`
         set. Recordings are taken from ``audios`` as they are needed.
         """
-        for event in self._run(audios, cancel, batch_size, options):
-            if isinstance(event, tuple):
-                yield event
-            elif on_progress is not None:
-                on_progress(event)
+        # The options are checked now, not when the first result is asked for.
+        return _completed(self._run(audios, cancel, batch_size, options), on_progress)
 
     def segments(self, audio: AudioInput, **options: Any) -> Iterator[Segment]:
         """Transcribe one recording and give each segment as soon as it is final.
 
         The arguments are those of `transcribe`; leaving the iteration stops the work.
         """
-        for event in self._run([audio], None, None, options):
-            if not isinstance(event, tuple):
-                yield from event.segments
-            elif event[1].error is not None:
-                raise event[1].error
+        return _segments(self._run([audio], None, None, options))
 
     def close(self) -> None:
         """Stop the engine. What is being transcribed ends with EngineClosedError."""
@@ -262,6 +255,22 @@ class Whisper:
         if wrong:
             raise OptionError(f"suppress_tokens has {wrong}; token ids are -1 to {n_vocab - 1}")
         return replace(options, language=language)
+
+
+def _completed(run: Run, on_progress: OnProgress | None) -> Iterator[tuple[int, Transcript]]:
+    for event in run:
+        if isinstance(event, tuple):
+            yield event
+        elif on_progress is not None:
+            on_progress(event)
+
+
+def _segments(run: Run) -> Iterator[Segment]:
+    for event in run:
+        if not isinstance(event, tuple):
+            yield from event.segments
+        elif event[1].error is not None:
+            raise event[1].error
 
 
 def _model_config(

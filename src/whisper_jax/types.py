@@ -1,7 +1,7 @@
 """What a transcription gives back: frozen records that also answer to openai-whisper's keys.
 
-``transcript.text`` and ``transcript["text"]`` are the same thing, so scripts written for
-openai-whisper's result dicts run unchanged.
+``transcript.text`` and ``transcript["text"]`` are the same thing, so scripts that read
+openai-whisper's result dicts run unchanged. For JSON there is `whisper_jax.formats`.
 """
 
 from dataclasses import dataclass, fields

@@ -218,13 +218,40 @@ def test_a_closed_model_says_so() -> None:
         ({"max_initial_timestamp": -1}, "0 to 30"),
         ({"channel": -1}, "from 0"),
         ({"suppress_tokens": (60_000,)}, "60000"),
-        ({"batch_size": 0}, "1 or more"),
         ({"beam": 5}, "no option beam"),
+        ({"initial_prompt": 5}, "initial_prompt is 5; give str or None"),
+        ({"no_speech_threshold": "x"}, "give int or float or None"),
+        ({"condition_on_previous_text": 1}, "give bool"),
+        ({"beam_size": True}, "beam_size is True; give int"),
+        ({"suppress_tokens": "a,b"}, "list of numbers"),
+        ({"clip_timestamps": object()}, "list of numbers"),
+        ({"clip_timestamps": [float("nan")]}, "rising"),
     ],
 )
 def test_an_option_that_cannot_be_honoured_is_refused(options: dict, message: str) -> None:
-    with pytest.raises(OptionError, match=message):
-        fake.whisper(hear_position).transcribe(fake.seconds(1), **options)
+    model = fake.whisper(hear_position)
+    for method in (model.transcribe, model.segments):
+        with pytest.raises(OptionError, match=message):
+            method(fake.seconds(1), **options)
+
+
+def test_a_batch_size_below_one_is_refused() -> None:
+    with pytest.raises(OptionError, match="1 or more"):
+        fake.whisper(hear_position).transcribe(fake.seconds(1), batch_size=0)
+
+
+def test_numbers_may_be_given_as_by_openai_whisper() -> None:
+    options = whisper_jax.TranscribeOptions(suppress_tokens="-1,5", clip_timestamps="0,5")
+    assert (options.suppress_tokens, options.clip_timestamps) == ((-1, 5), (0.0, 5.0))
+    options = whisper_jax.TranscribeOptions(suppress_tokens=[7], clip_timestamps=[1, 2.5])
+    assert (options.suppress_tokens, options.clip_timestamps) == ((7,), (1.0, 2.5))
+    assert whisper_jax.TranscribeOptions(suppress_tokens="").suppress_tokens == ()
+
+
+def test_the_duration_of_clips_is_what_they_cover() -> None:
+    model = fake.whisper(hear_position)
+    clipped = model.transcribe(fake.seconds(70), language="en", clip_timestamps=(10, 20, 40, 50))
+    assert clipped.duration == 50
 
 
 def test_a_channel_can_be_chosen() -> None:

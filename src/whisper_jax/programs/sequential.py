@@ -104,7 +104,9 @@ class _Sequential:
             answer = yield window_read(seek, want)
             assert isinstance(answer, Samples)
             samples, n_frames = window_samples(answer, seek, want)
-            self.n_samples = max(self.n_samples, answer.start + len(answer.samples))
+            # What was read beyond the window, as its margin, counts only if it ends the recording.
+            n_read = answer.start + len(answer.samples)
+            self.n_samples = n_read if answer.ended else min(n_read, (seek + want) * HOP)
             if n_frames == 0:
                 return True
             encoded = yield Encode(samples=samples, n_frames=n_frames, peak=self.peak)

@@ -90,11 +90,7 @@ def _basic(split_letters: bool) -> Callable[[str], str]:
 
 @functools.cache
 def _to_simplified() -> Callable[[str], str]:
-    with warnings.catch_warnings():  # it leaves its dictionary's file open, and may use setuptools
-        warnings.simplefilter("ignore")
-        import zhconv  # pyright: ignore[reportMissingTypeStubs]
+    from opencc import OpenCC  # pyright: ignore[reportMissingTypeStubs]
 
-        zhconv.loaddict()
-    convert = cast("Callable[[str, str], str]", zhconv.convert)  # pyright: ignore[reportUnknownMemberType]
-    # zh-hans changes the script alone; zh-cn would also replace words by the mainland's.
-    return lambda text: convert(text, "zh-hans")
+    # t2s changes the script alone; others would also replace words by the mainland's.
+    return cast("Callable[[str], str]", OpenCC("t2s").convert)  # pyright: ignore[reportUnknownMemberType]
