@@ -288,6 +288,7 @@ def _model_config(
         sot=special.sot,
         compute_dtype=compute_type,
         cache_dtype=cache_dtype_for(policy, compute_type),
+        min_slots=policy.min_slots(dims.n_text_state),
     )
 
 

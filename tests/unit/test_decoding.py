@@ -221,7 +221,7 @@ def test_batched_calls_give_the_same_texts() -> None:
     windows = [tiny.window(seed) for seed in range(4)]
     decodes = [tiny.decode(12, CONTEXTS[seed % 2], seed=seed) for seed in range(4)]
     alone = [decode_alone(w, d) for w, d in zip(windows, decodes, strict=True)]
-    pool = tiny.pool(replace(CPU, min_rows=1, min_row_numbers=1))
+    pool = tiny.pool(replace(CPU, min_numbers=1))
     pool.resize(4, [])
     pool.encode(list(zip(SLOTS, windows, strict=False)))
     pool.prefill(list(zip(SLOTS, decodes, strict=False)))

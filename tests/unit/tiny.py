@@ -20,17 +20,24 @@ from whisper_jax.requests import Decode, DecodeRules, Encode
 DIMS = ModelDims(
     n_audio_ctx=1500,
     n_audio_state=256,
-    n_audio_head=4,
+    n_audio_head=8,
     n_audio_layer=1,
     n_vocab=51_865,
     n_text_state=256,
-    n_text_head=4,
+    n_text_head=8,
     n_text_layer=2,
 )
 IDS = TokenIds(eot=50_257, no_speech=50_362, no_timestamps=50_363, timestamp_begin=50_364)
 SOT = 50_258
 PROMPT = (SOT, 50_259, 50_359)
-CONFIG = ModelConfig(dims=DIMS, ids=IDS, sot=SOT, compute_dtype="float32", cache_dtype="float32")
+CONFIG = ModelConfig(
+    dims=DIMS,
+    ids=IDS,
+    sot=SOT,
+    compute_dtype="float32",
+    cache_dtype="float32",
+    min_slots=CPU.min_slots(DIMS.n_text_state),
+)
 
 
 @cache

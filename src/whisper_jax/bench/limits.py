@@ -104,8 +104,7 @@ def _parts(
     window_s = encode_s(pool, slots)
     each_step_s = step_s(pool, slots, config)
     n_positions = bucket_of(policy.position_buckets, _N_PROMPT + (_N_TIMED + 3) * policy.max_steps)
-    n_rows = policy.row_slots(n_slots, dims.n_text_state)
-    n_cached = decoder_cache_numbers(dims, n_slots, n_rows, n_positions)
+    n_cached = decoder_cache_numbers(dims, n_slots, n_slots, n_positions)
     step_bytes = (
         decoder_weight_numbers(dims) * jnp.dtype(compute_type).itemsize
         + n_cached * jnp.dtype(config.cache_dtype).itemsize

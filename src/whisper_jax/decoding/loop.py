@@ -35,6 +35,7 @@ class ModelConfig:
         sot: Its start-of-transcript token.
         compute_dtype: The type computed in.
         cache_dtype: The type of keys and values at rest.
+        min_slots: See `whisper_jax.model.decoder.decode_tokens`.
     """
 
     dims: ModelDims
@@ -42,6 +43,7 @@ class ModelConfig:
     sot: int
     compute_dtype: DTypeLike
     cache_dtype: DTypeLike
+    min_slots: int = 1
 
 
 @_pytree
@@ -198,8 +200,9 @@ def decode_step(
         rows.cache,
         cross,
         config.compute_dtype,
+        min_slots=config.min_slots,
     )
-    logits = decoder_logits(params.decoder, hidden[:, :, 0])
+    logits = decoder_logits(params.decoder, hidden[:, :, 0])[: tokens.shape[0]]
     return _append(replace(rows, cache=cache), logits, config)
 
 

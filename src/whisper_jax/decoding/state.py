@@ -70,10 +70,7 @@ class Report:
 @_pytree
 @dataclass(frozen=True)
 class PoolState:
-    """Everything a pool of slots keeps on the device.
-
-    There may be more slots of rows than of windows: see `whisper_jax.model.decoder.decode_tokens`.
-    """
+    """Everything a pool of slots keeps on the device."""
 
     cross: CrossCache
     rows: RowState
@@ -82,12 +79,12 @@ class PoolState:
 def empty_pool(
     dims: ModelDims,
     n_slots: int,
-    row_shape: tuple[int, int],
+    n_rows: int,
     n_positions: int,
     dtype: DTypeLike,
 ) -> PoolState:
-    """A pool of ``n_slots`` windows, and rows [slot, row], all done, with room for tokens."""
-    lead, max_found = row_shape, dims.n_text_ctx // 2
+    """A pool of ``n_slots`` slots of ``n_rows`` rows, all done, with room for ``n_positions``."""
+    lead, max_found = (n_slots, n_rows), dims.n_text_ctx // 2
     integers, floats = jnp.zeros(lead, jnp.int32), jnp.zeros(lead, jnp.float32)
     return PoolState(
         cross=empty_cross_cache(dims, n_slots, dims.n_audio_ctx, dtype),
@@ -105,30 +102,24 @@ def empty_pool(
                 timestamps=jnp.zeros(lead, bool),
                 max_initial_timestamp=integers,
             ),
-            cache=empty_self_cache(dims, *row_shape, n_positions, dtype),
+            cache=empty_self_cache(dims, *lead, n_positions, dtype),
         ),
     )
 
 
-def resize_pool(state: PoolState, sources: Array, n_slots: int, n_positions: int) -> PoolState:
+def resize_pool(state: PoolState, sources: Array, n_positions: int) -> PoolState:
     """The same windows and rows in another number of slots, with room for other lengths.
 
     Args:
         state: What there is.
-        sources: int32 [new slots of rows], the old slot that each new one takes over; an index
-            beyond the old slots leaves the new one with what is of no use to anyone.
-        n_slots: New slots of windows.
+        sources: int32 [new slots], the old slot that each new one takes over; an index beyond
+            the old slots leaves the new one with what is of no use to anyone.
         n_positions: Room in the self-attention cache; rows that do not fit are cut.
     """
-
-    def take(leaf: Array, wanted: Array) -> Array:
-        return leaf.at[wanted].get(mode="clip")
-
     is_used = (sources < state.rows.done.shape[0])[:, None]
-    cross = jax.tree.map(lambda leaf: take(leaf, sources[:n_slots]), state.cross)
-    rows = jax.tree.map(lambda leaf: take(leaf, sources), state.rows)
-    rows = stretch_rows(replace(rows, done=rows.done | ~is_used), n_positions)
-    return PoolState(cross, rows)
+    state = jax.tree.map(lambda leaf: leaf.at[sources].get(mode="clip"), state)
+    rows = stretch_rows(state.rows, n_positions)
+    return PoolState(state.cross, replace(rows, done=rows.done | ~is_used))
 
 
 def stretch_rows(rows: RowState, n_positions: int) -> RowState:

@@ -78,15 +78,14 @@ class DevicePool:
         finished = self._read_pending()
         renamed = dict(moves)
         self._lengths = {renamed[s]: n for s, n in self._lengths.items() if s in renamed}
-        n_positions = self._positions_needed(0)
-        row_slots = self.policy.row_slots(n_slots, self.programs.config.dims.n_text_state)
+        n_positions = self._positions_needed(0, n_slots)
         if self._state is None:
-            self._state = self.programs.empty(n_slots, (row_slots, 1), n_positions)
+            self._state = self.programs.empty(n_slots, 1, n_positions)
         else:
-            sources = np.full(row_slots * self.programs.n_shards, _NO_SLOT, np.int32)
+            sources = np.full(n_slots * self.programs.n_shards, _NO_SLOT, np.int32)
             for old, new in moves:
-                sources[new.shard * row_slots + new.index] = old.index
-            self._state = self.programs.resize(self._state, sources, n_slots, n_positions)
+                sources[new.shard * n_slots + new.index] = old.index
+            self._state = self.programs.resize(self._state, sources, n_positions)
         self.counts.add_seconds("resize", start_s)
         return [(renamed[slot], text) for slot, text in finished if slot in renamed]
 
@@ -141,8 +140,7 @@ class DevicePool:
         start_s = perf_counter()
         self._make_room(0)
         running = np.zeros(self._pool.rows.done.shape[0], bool)
-        row_slots = len(running) // self.programs.n_shards
-        running[[slot.shard * row_slots + slot.index for slot in slots]] = True
+        running[[slot.shard * self._n_slots + slot.index for slot in slots]] = True
         limits = (np.int32(self.policy.max_steps), np.int32(self.policy.stop_after))
         rows, report = self.programs.run(self._pool.cross, self._pool.rows, running, limits)
         self._state = replace(self._pool, rows=rows)
@@ -176,14 +174,13 @@ class DevicePool:
             return []
         (report, slots), self._unread = self._unread, None
         read = jax.tree.map(np.asarray, report)
-        row_slots = read.done.shape[0] // self.programs.n_shards
-        n_slots = self._pool.cross.n_audio_frames.shape[0] // self.programs.n_shards
+        n_slots = read.done.shape[0] // self.programs.n_shards
         n_rows = read.done.shape[1]
         self.counts.active_row_steps += int(read.n_active_row_steps.sum())
         self.counts.row_steps += int(read.n_steps.sum()) * n_slots * n_rows
         finished: list[tuple[Slot, Decoded]] = []
         for slot in slots:
-            at = slot.shard * row_slots + slot.index
+            at = slot.shard * n_slots + slot.index
             self._lengths[slot] = int((read.n_prompt[at] + read.n_found[at]).max())
             if read.done[at].all():
                 finished.append((slot, decoded(read, at)))
@@ -192,21 +189,27 @@ class DevicePool:
         return finished
 
     def _make_room(self, n_prompt: int) -> None:
-        needed = self._positions_needed(n_prompt)
+        needed = self._positions_needed(n_prompt, self._n_slots)
         if needed > self._pool.rows.cache.n_positions:
             rows = self.programs.stretch(self._pool.rows, needed)
             self._state = replace(self._pool, rows=rows)
 
-    def _positions_needed(self, n_prompt: int) -> int:
+    def _positions_needed(self, n_prompt: int, n_slots: int) -> int:
         """Room for the longest row after the next call, as a bucket."""
+        dims = self.programs.config.dims
+        fewest = self.policy.fewest_positions(n_slots, dims.n_text_head)
         # What was not read yet may already be a call further on.
         unread_steps = self.policy.max_steps * (2 if self.policy.reads_late else 1)
         longest = max(self._lengths.values(), default=0) + unread_steps
-        limit = self.programs.config.dims.n_text_ctx
-        return bucket_of(self.policy.position_buckets, max(n_prompt, min(longest, limit)))
+        needed = max(n_prompt, fewest, longest)
+        return bucket_of(self.policy.position_buckets, min(needed, dims.n_text_ctx))
 
     @property
     def _pool(self) -> PoolState:
         if self._state is None:
             raise RuntimeError("the pool has no slots yet")
         return self._state
+
+    @property
+    def _n_slots(self) -> int:
+        return self._pool.rows.done.shape[0] // self.programs.n_shards

@@ -73,10 +73,10 @@ class DevicePrograms:
         program = self._program("run", None, body, specs, (SPLIT, SPLIT), donate=2)
         return program(self._params, cross, rows, running, limits)
 
-    def resize(self, state: PoolState, sources: Any, n_slots: int, n_positions: int) -> PoolState:
+    def resize(self, state: PoolState, sources: Any, n_positions: int) -> PoolState:
         """`resize_pool`; the old state is the caller's to let go."""
-        body = partial(resize_pool, n_slots=n_slots, n_positions=n_positions)
-        program = self._program("resize", (n_slots, n_positions), body, (SPLIT, SPLIT), SPLIT)
+        body = partial(resize_pool, n_positions=n_positions)
+        program = self._program("resize", n_positions, body, (SPLIT, SPLIT), SPLIT)
         return program(state, sources)
 
     def stretch(self, rows: Any, n_positions: int) -> Any:
@@ -84,9 +84,9 @@ class DevicePrograms:
         body = partial(stretch_rows, n_positions=n_positions)
         return self._program("stretch", n_positions, body, (SPLIT,), SPLIT)(rows)
 
-    def empty(self, n_slots: int, row_shape: tuple[int, int], n_positions: int) -> PoolState:
+    def empty(self, n_slots: int, n_rows: int, n_positions: int) -> PoolState:
         """`empty_pool` on every shard."""
-        sizes = (n_slots, row_shape, n_positions)
+        sizes = (n_slots, n_rows, n_positions)
         body = partial(empty_pool, self.config.dims, *sizes, self.config.cache_dtype)
         return self._program("empty", sizes, body, (), SPLIT)()
 

@@ -15,8 +15,8 @@ class DevicePolicy:
         reads_late: Read the result of a call only after the next has been started, so that the
             device never waits for the host. A finished slot then idles for one call.
         slot_buckets: Numbers of slots a pool may have, rising.
-        min_rows: The fewest rows that are computed; slots without a window fill them up.
-        min_row_numbers: The fewest numbers that these rows hold together.
+        min_rows: The fewest rows of a product with a weight; padding fills them up.
+        min_numbers: The fewest numbers of an array on the way of a row.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
         prompt_buckets: Prompt lengths that programs are compiled for.
@@ -29,17 +29,21 @@ class DevicePolicy:
     reads_late: bool
     slot_buckets: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
     min_rows: int = 1
-    min_row_numbers: int = 1
+    min_numbers: int = 1
     encode_limit: int
     prefill_limit: int
     prompt_buckets: tuple[int, ...] = (8, 64, 128, 232, 448)
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
 
-    def row_slots(self, n_slots: int, width: int) -> int:
-        """How many slots' rows are computed for so many windows, in a model of this width."""
-        needed = max(self.min_rows, -(-self.min_row_numbers // width))
-        return max(n_slots, 1 << (needed - 1).bit_length())
+    def min_slots(self, width: int) -> int:
+        """The fewest slots that products are computed for, in a model of this width."""
+        needed = max(self.min_rows, -(-self.min_numbers // width))
+        return 1 << (needed - 1).bit_length()
+
+    def fewest_positions(self, n_slots: int, n_heads: int) -> int:
+        """The shortest self-attention cache for so many slots."""
+        return -(-self.min_numbers // (n_slots * n_heads))
 
     def slot_buckets_up_to(self, n_slots: int) -> tuple[int, ...]:
         """The buckets below ``n_slots``, and the one that holds it."""
@@ -50,15 +54,15 @@ class DevicePolicy:
 # A step takes about 20 ms on a CPU and is read at once. float32 keys and values are read at 40
 # GB/s and more, bfloat16 ones at a tenth of that: XLA has no fast path for one-row products.
 # What XLA gives for a row depends in its last bits on how many rows a product has, up to 8; on
-# whether an array has 4096 numbers or fewer; and on how many windows or prompts share a call. So
-# there are as many rows as that takes, and one window or prompt a call (which is also the
-# fastest): text does not depend on what else is being transcribed.
+# whether an array has fewer than 4096 numbers; and on how many windows or prompts share a call.
+# So rows are padded, caches are long enough, and a call has one window or prompt (which is also
+# the fastest): text does not depend on what else is being transcribed.
 CPU = DevicePolicy(
     max_steps=16,
     stop_after=1,
     reads_late=False,
     min_rows=8,
-    min_row_numbers=4096,
+    min_numbers=4096,
     encode_limit=1,
     prefill_limit=1,
     cache_dtype="float32",

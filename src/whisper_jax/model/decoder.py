@@ -43,10 +43,11 @@ def decode_tokens(
     cross: CrossCache,
     compute_dtype: DTypeLike,
     heads: tuple[Head, ...] = (),
+    min_slots: int = 1,
 ) -> tuple[
-    Float[Array, "slot row new d"],
+    Float[Array, "padded row new d"],
     SelfCache,
-    Float[Array, "window row heads new audio_frames"] | None,
+    Float[Array, "slot row heads new audio_frames"] | None,
 ]:
     """Run tokens through the decoder and remember them.
 
@@ -56,18 +57,21 @@ def decode_tokens(
         tokens: The tokens that follow those in the cache.
         position: Position of each row's first new token.
         cache: Keys and values of the tokens before; rows are written at ``position``.
-        cross: Keys and values of the audio. Its slots are the first of ``tokens``, which may
-            have more: they hear nothing, and fill a product up to the rows that a CPU wants.
+        cross: Keys and values of the audio.
         compute_dtype: The type that is computed in.
         heads: Cross-attention heads whose weights are wanted (static).
+        min_slots: The fewest slots that products with weights are computed for (static): a CPU
+            gives a row other last bits when there are few rows.
 
     Returns:
-        The final hidden states (see `decoder_logits`), the cache with the new tokens in it, and
-        the weights of ``heads`` in their order, or None if there are none.
+        The final hidden states (see `decoder_logits`), of ``min_slots`` slots at least, those
+        beyond the given ones of no use; the cache with the new tokens in it; and the weights of
+        ``heads`` in their order, or None if there are none.
     """
     positions = position[..., None] + jnp.arange(tokens.shape[-1])
     table = p.positions.astype(compute_dtype)
     x = p.embedding[tokens].astype(compute_dtype) + table.at[positions].get(mode="clip")
+    x = _pad_slots(x, max(min_slots, tokens.shape[0]))
     self_mask = jnp.arange(cache.n_positions) <= positions[..., None, :, None]
     audio_mask = jnp.arange(cross.keys[0].shape[-1]) < cross.n_audio_frames[:, None, None, None]
     new_keys, new_values, weights = [], [], {}
@@ -122,27 +126,31 @@ def teacher_forced_logits(
 
 def _self_attention(
     p: Attention,
-    x: Float[Array, "slot row new d"],
+    x: Float[Array, "padded row new d"],
     position: Int[Array, "slot row"],
     keys: Float[Array, "slot row head dim time"],
     values: Float[Array, "slot row head time dim"],
     mask: Bool[Array, "slot row 1 new time"],
 ) -> tuple[
-    Float[Array, "slot row new d"],
+    Float[Array, "padded row new d"],
     tuple[
         Float[Array, "slot row head dim time"],
         Float[Array, "slot row head time dim"],
     ],
 ]:
-    n_heads = keys.shape[2]
-    query = jnp.einsum("srnhd->srhnd", split_heads(linear(p.query, x), n_heads))
-    new_keys = jnp.einsum("srnhd->srhdn", split_heads(linear(p.key, x), n_heads))
-    new_values = jnp.einsum("srnhd->srhnd", split_heads(linear(p.value, x), n_heads))
+    n_slots, _, n_heads = keys.shape[:3]
+    query = jnp.einsum("srnhd->srhnd", split_heads(linear(p.query, x), n_heads)[:n_slots])
+    new_keys = jnp.einsum("srnhd->srhdn", split_heads(linear(p.key, x), n_heads)[:n_slots])
+    new_values = jnp.einsum("srnhd->srhnd", split_heads(linear(p.value, x), n_heads)[:n_slots])
     keys = _write(keys, new_keys.astype(keys.dtype), position, axis=2)
     values = _write(values, new_values.astype(values.dtype), position, axis=1)
     mixed, _ = attend(query.astype(keys.dtype), keys, values, mask)
-    joined = jnp.einsum("srhnd->srnhd", mixed).reshape(x.shape)
-    return linear(p.out, joined.astype(x.dtype)), (keys, values)
+    joined = jnp.einsum("srhnd->srnhd", mixed).reshape(n_slots, *x.shape[1:])
+    return linear(p.out, _pad_slots(joined.astype(x.dtype), x.shape[0])), (keys, values)
+
+
+def _pad_slots(x: Array, n_slots: int) -> Array:
+    return jnp.pad(x, ((0, n_slots - x.shape[0]), *((0, 0),) * (x.ndim - 1)))
 
 
 def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int) -> Array:
@@ -154,11 +162,11 @@ def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int
 
 def _cross_attention(
     p: Attention,
-    x: Float[Array, "slot row new d"],
-    keys: Float[Array, "window head dim time"],
-    values: Float[Array, "window head time dim"],
-    mask: Bool[Array, "window 1 1 time"],
-) -> tuple[Float[Array, "slot row new d"], Float[Array, "window row head new time"]]:
+    x: Float[Array, "padded row new d"],
+    keys: Float[Array, "slot head dim time"],
+    values: Float[Array, "slot head time dim"],
+    mask: Bool[Array, "slot 1 1 time"],
+) -> tuple[Float[Array, "padded row new d"], Float[Array, "slot row head new time"]]:
     # All rows of a slot, and all their new tokens, are queries to the same keys and values.
     n_slots, n_heads = keys.shape[:2]
     n_rows, n_new = x.shape[1:3]
@@ -166,7 +174,7 @@ def _cross_attention(
     query = jnp.einsum("srnhd->shrnd", query).reshape(n_slots, n_heads, n_rows * n_new, -1)
     mixed, weights = attend(query.astype(keys.dtype), keys, values, mask)
     mixed = mixed.reshape(n_slots, n_heads, n_rows, n_new, -1)
-    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(n_slots, n_rows, n_new, -1)
-    joined = jnp.pad(joined, ((0, x.shape[0] - n_slots), (0, 0), (0, 0), (0, 0)))
+    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(n_slots, *x.shape[1:])
+    joined = _pad_slots(joined.astype(x.dtype), x.shape[0])
     by_row = weights.reshape(n_slots, n_heads, n_rows, n_new, -1)
-    return linear(p.out, joined.astype(x.dtype)), jnp.einsum("shrnt->srhnt", by_row)
+    return linear(p.out, joined), jnp.einsum("shrnt->srhnt", by_row)
