@@ -210,9 +210,9 @@ def test_a_mixed_workload_compiles_a_short_list_of_programs() -> None:
 
     workload()
     n_compiled = workload()
-    # For each number of slots: encode, run, prefill with prompts of 8 and of 64, and resizing
-    # to it from each of the others; the last three of these with a cache of 128 or 256.
-    assert n_compiled <= 3 * (1 + 2 * (1 + 2 + 3)) + 1
+    # For each number of slots: encode, prefill with prompts of 8 and of 64; and for each room
+    # for tokens, 128 or 256: run, insert both, resize from each of the others, stretch.
+    assert n_compiled <= 3 * (1 + 2 + 2 * (1 + 2 + 3 + 1)) + 1
     assert workload() == n_compiled
 
 

@@ -121,15 +121,11 @@ def language_logits(
 
 
 def prefill(
-    params: WhisperParams,
-    cross: CrossCache,
-    rows: RowState,
-    prompts: Prompts,
-    config: ModelConfig,
+    params: WhisperParams, cross: CrossCache, prompts: Prompts, config: ModelConfig
 ) -> RowState:
-    """Read the prompts and find the first token of each."""
+    """Read the prompts and find the first token of each: rows [prompt, 1], for `insert`."""
     n_prompts, n_positions = prompts.tokens.shape
-    hidden, local, _ = decode_tokens(
+    hidden, cache, _ = decode_tokens(
         params.decoder,
         config.dims,
         prompts.tokens[:, None],
@@ -143,10 +139,34 @@ def prefill(
     logits = decoder_logits(params.decoder, at_wanted)
     no_speech_prob = jax.nn.softmax(logits[:, 1], axis=-1)[:, config.ids.no_speech]
 
-    fresh = _fresh_rows(rows, prompts, local, no_speech_prob)
+    fresh = _fresh_rows(prompts, cache, no_speech_prob, config.dims.n_text_ctx // 2)
     first = jnp.where(prompts.suppress_first, -jnp.inf, logits[:, 0])[:, None]
-    fresh = _append(fresh, first, config)
-    return _put_rows(rows, fresh, prompts.slots, n_positions)
+    return _append(fresh, first, config)
+
+
+def insert(rows: RowState, fresh: RowState, slots: Int[Array, " prompt"]) -> RowState:
+    """Let every row of each slot begin as the fresh one; the cache is written up to its prompt.
+
+    A program of its own: `prefill` need not be compiled anew for every size of the state.
+    """
+    n_positions = fresh.cache.n_positions
+
+    def put(old: Array, new: Array) -> Array:
+        return old.at[slots].set(new, mode="drop")
+
+    cache = SelfCache(
+        keys=tuple(
+            old.at[slots, ..., :n_positions].set(new, mode="drop")
+            for old, new in zip(rows.cache.keys, fresh.cache.keys, strict=True)
+        ),
+        values=tuple(
+            old.at[slots, ..., :n_positions, :].set(new, mode="drop")
+            for old, new in zip(rows.cache.values, fresh.cache.values, strict=True)
+        ),
+    )
+    # The caches differ in length, so they are left out of the tree that is put as a whole.
+    put_rest = jax.tree.map(put, replace(rows, cache=None), replace(fresh, cache=None))
+    return replace(put_rest, cache=cache)
 
 
 def run_steps(
@@ -233,10 +253,10 @@ def _take_slots(cross: CrossCache, slots: Int[Array, " window"]) -> CrossCache:
 
 
 def _fresh_rows(
-    rows: RowState, prompts: Prompts, cache: SelfCache, no_speech_prob: Array
+    prompts: Prompts, cache: SelfCache, no_speech_prob: Array, max_found: int
 ) -> RowState:
     """Rows [prompt, 1] that have read their prompt and found nothing."""
-    lead, max_found = (prompts.slots.shape[0], 1), rows.tokens.shape[-1]
+    lead = (prompts.slots.shape[0], 1)
     return RowState(
         tokens=jnp.zeros((*lead, max_found), jnp.int32),
         logprobs=jnp.zeros((*lead, max_found), jnp.float32),
@@ -249,29 +269,6 @@ def _fresh_rows(
         rules=jax.tree.map(lambda leaf: leaf[:, None], prompts.rules),
         cache=cache,
     )
-
-
-def _put_rows(
-    rows: RowState, fresh: RowState, slots: Int[Array, " prompt"], n_positions: int
-) -> RowState:
-    """Every row of each slot begins as the fresh one; the cache is written up to the prompt."""
-
-    def put(old: Array, new: Array) -> Array:
-        return old.at[slots].set(new, mode="drop")
-
-    cache = SelfCache(
-        keys=tuple(
-            old.at[slots, ..., :n_positions].set(new, mode="drop")
-            for old, new in zip(rows.cache.keys, fresh.cache.keys, strict=True)
-        ),
-        values=tuple(
-            old.at[slots, ..., :n_positions, :].set(new, mode="drop")
-            for old, new in zip(rows.cache.values, fresh.cache.values, strict=True)
-        ),
-    )
-    # The caches differ in length, so they are left out of the tree that is put as a whole.
-    put_rest = jax.tree.map(put, replace(rows, cache=None), replace(fresh, cache=None))
-    return replace(put_rest, cache=cache)
 
 
 def _report(rows: RowState, n_steps: Array, n_active_row_steps: Array) -> Report:

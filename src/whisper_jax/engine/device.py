@@ -127,7 +127,8 @@ class DevicePool:
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
         n_vocab = self.programs.config.dims.n_vocab
         prompts = prompts_batch(layout, [request for _, request in items], n_prompt, n_vocab)
-        rows = self.programs.prefill(self._pool.cross, self._pool.rows, prompts)
+        fresh = self.programs.prefill(self._pool.cross, prompts)
+        rows = self.programs.insert(self._pool.rows, fresh, layout.slots)
         self._state = replace(self._pool, rows=rows)
         self.counts.prompts += len(items)
         self.counts.add_seconds("prefill", start_s)

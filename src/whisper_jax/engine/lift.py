@@ -16,6 +16,7 @@ from jax.sharding import PartitionSpec as P
 from whisper_jax.decoding.loop import (
     ModelConfig,
     encode_windows,
+    insert,
     language_logits,
     prefill,
     run_steps,
@@ -29,9 +30,10 @@ SPLIT, WHOLE = P("data"), P()
 class DevicePrograms:
     """The programs of one model on one mesh; each compiles once for each set of shapes.
 
-    What recompiles: the number of slots and positions of the state (all), the windows in a call
-    and whether some are masked (``encode``), the prompts in a call and their length bucket
-    (``prefill``), the windows in a call (``language``).
+    What recompiles: the number of slots (all); the room for tokens (``run``, ``insert``,
+    ``resize``, ``stretch``); the windows in a call and whether some are masked (``encode``); the
+    windows in a call (``language``); the prompts in a call and their length bucket (``prefill``,
+    ``insert``).
     """
 
     def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
@@ -59,12 +61,16 @@ class DevicePrograms:
         program = self._program("language", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
         return program(self._params, cross, slots)
 
-    def prefill(self, cross: Any, rows: Any, prompts: Any) -> Any:
-        """`prefill`; the rows are donated."""
+    def prefill(self, cross: Any, prompts: Any) -> Any:
+        """`prefill`: rows for `insert`."""
         body = partial(prefill, config=self.config)
-        specs = (WHOLE, SPLIT, SPLIT, SPLIT)
-        program = self._program("prefill", None, body, specs, SPLIT, donate=2)
-        return program(self._params, cross, rows, prompts)
+        program = self._program("prefill", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
+        return program(self._params, cross, prompts)
+
+    def insert(self, rows: Any, fresh: Any, slots: Any) -> Any:
+        """`insert`; the rows are donated."""
+        program = self._program("insert", None, insert, (SPLIT, SPLIT, SPLIT), SPLIT, donate=0)
+        return program(rows, fresh, slots)
 
     def run(self, cross: Any, rows: Any, running: Any, limits: Any) -> Any:
         """`run_steps`; the rows are donated."""

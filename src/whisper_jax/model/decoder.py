@@ -60,13 +60,11 @@ def decode_tokens(
         cross: Keys and values of the audio.
         compute_dtype: The type that is computed in.
         heads: Cross-attention heads whose weights are wanted (static).
-        min_slots: The fewest slots that products with weights are computed for (static): a CPU
-            gives a row other last bits when there are few rows.
+        min_slots: The fewest slots computed (static): few rows have other last bits on a CPU.
 
     Returns:
-        The final hidden states (see `decoder_logits`), of ``min_slots`` slots at least, those
-        beyond the given ones of no use; the cache with the new tokens in it; and the weights of
-        ``heads`` in their order, or None if there are none.
+        The final hidden states (see `decoder_logits`), padded to ``min_slots`` slots; the cache
+        with the new tokens in it; the weights of ``heads`` in their order, or None without any.
     """
     positions = position[..., None] + jnp.arange(tokens.shape[-1])
     table = p.positions.astype(compute_dtype)
