@@ -72,8 +72,9 @@ def compare(model: Whisper, records: list[dict[str, Any]], folder: Path) -> list
         model._engine,
         Origin(program=-1, model=model.name),
         [folder / record["path"] for record in records],
-        lambda: replay(next(waiting), rules, model.tokenizer.special.sot, found),
+        lambda _: replay(next(waiting), rules, model.tokenizer.special.sot, found),
         channel=None,
+        n_mels=model.dims.n_mels,
         n_windows=16,
         cancel=None,
     )

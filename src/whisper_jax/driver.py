@@ -6,6 +6,8 @@ without a switch of threads wherever its samples are there. What the caller is t
 through a queue to the caller's own thread.
 """
 
+import io
+import os
 import queue
 import threading
 from collections import deque
@@ -17,10 +19,14 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from whisper_jax.audio.decode import AudioInput, open_audio
+from whisper_jax.audio.mel import peak_level
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.audio.units import SAMPLE_RATE
-from whisper_jax.errors import CancelledError, EngineClosedError, WhisperJaxError
+from whisper_jax.errors import AudioError, CancelledError, EngineClosedError, WhisperJaxError
 from whisper_jax.programs import Program
 from whisper_jax.requests import (
     Encode,
@@ -36,6 +42,10 @@ from whisper_jax.types import Segment, Transcript
 
 _READ_AHEAD = 40 * SAMPLE_RATE
 """Samples decoded beyond a read, ready for the next one: a window and its margins."""
+_LEVEL_SAMPLES = 600 * SAMPLE_RATE
+"""Samples from the beginning whose level is measured before the first window is encoded. Whisper
+scales levels by the loudest of a recording; ten minutes are read in a fraction of a second, and
+are what keeps the first segment from waiting for the end of a long recording."""
 _JOBS_IN_WAITING = 2
 """Recordings opened beyond those in slots, so that a slot that falls free is filled at once."""
 _N_WORKERS = 2
@@ -96,8 +106,8 @@ class _Job:
 
     index: int
     source: AudioInput
-    program: Program
     origin: Origin
+    program: Program | None = None
     reader: SampleReader | None = None
     duration_s: float | None = None
     segments: list[Segment] = field(default_factory=list[Segment])
@@ -112,8 +122,9 @@ class Run:
         engine: Where the windows are decoded.
         origin: Model, owner and priority of the work; the program's number is filled in.
         sources: The recordings; taken one by one as they are needed.
-        make_program: A fresh program for each.
+        make_program: A fresh program for each, given the recording's level if it is known.
         channel: See `whisper_jax.options.TranscribeOptions.channel`.
+        n_mels: Log-mel bins of the model.
         n_windows: Most recordings with a window in a slot at once.
         cancel: Set by the caller to stop; the iteration then raises CancelledError.
     """
@@ -123,9 +134,10 @@ class Run:
         engine: EngineLike,
         origin: Origin,
         sources: Iterable[AudioInput],
-        make_program: Callable[[], Program],
+        make_program: Callable[[float], Program],
         *,
         channel: int | None,
+        n_mels: int,
         n_windows: int,
         cancel: threading.Event | None,
     ) -> None:
@@ -134,6 +146,7 @@ class Run:
         self._sources = iter(enumerate(sources))
         self._make_program = make_program
         self._channel = channel
+        self._n_mels = n_mels
         self._cancel = cancel
         self._permits = n_windows
         self._most_open = n_windows + _JOBS_IN_WAITING
@@ -164,7 +177,7 @@ class Run:
             if source is None:
                 return
             origin = replace(self._origin, program=next(_program_numbers))
-            job = _Job(index, source, self._make_program(), origin)
+            job = _Job(index, source, origin)
             self._active[index] = job
             self._workers.submit(self._guard, job, partial(self._open, job))
 
@@ -212,6 +225,11 @@ class Run:
             self._cancel_job(job)
 
     def _open(self, job: _Job) -> None:
+        peak = float("-inf")
+        if _can_be_read_twice(job.source):
+            with open_audio(job.source, channel=self._channel) as ahead:
+                peak = peak_level(_first_samples(ahead.blocks(), _LEVEL_SAMPLES), self._n_mels)
+        job.program = self._make_program(peak)
         stream = open_audio(job.source, channel=self._channel)
         job.duration_s = stream.duration_s
         job.reader = SampleReader(stream)
@@ -219,11 +237,13 @@ class Run:
 
     def _advance(self, job: _Job, answer: ProgramAnswer) -> None:
         """Send an answer to the program and see to what it asks for next."""
+        program = job.program
+        assert program is not None
         try:
-            request = next(job.program) if answer is None else job.program.send(answer)
+            request = next(program) if answer is None else program.send(answer)
             while isinstance(request, Progress):
                 self._note(job, request)
-                request = next(job.program)
+                request = next(program)
         except StopIteration as end:
             self._end(job, end.value)
             return
@@ -317,6 +337,29 @@ def _report(job: _Job, segments: tuple[Segment, ...], *, done: bool) -> FileProg
         language=job.last.language if job.last else "",
         done=done,
     )
+
+
+def _can_be_read_twice(source: AudioInput) -> bool:
+    """Whether the recording is at hand and can be read from its beginning again."""
+    match source:
+        case str() | os.PathLike():
+            return os.path.isfile(source)  # neither a URL nor a pipe
+        case bytes() | np.ndarray():
+            return True
+        case io.IOBase():
+            return source.seekable()
+        case _:
+            return False
+
+
+def _first_samples(blocks: Iterator[NDArray[np.float32]], n: int) -> Iterator[NDArray[np.float32]]:
+    """Blocks up to ``n`` samples; where reading breaks off they end, as the next read will tell."""
+    with suppress(AudioError):
+        for block in blocks:
+            yield block[:n]
+            n -= len(block)
+            if n <= 0:
+                return
 
 
 def _prefetch(reader: SampleReader, stop: int) -> None:

@@ -238,8 +238,9 @@ class Whisper:
             self._engine,
             Origin(program=-1, model=self.name, owner=f"call-{next(_owner_numbers)}"),
             audios,
-            lambda: transcribe_sequentially(self.tokenizer, options),
+            lambda peak: transcribe_sequentially(self.tokenizer, options, peak),
             channel=options.channel,
+            n_mels=self.dims.n_mels,
             n_windows=min(batch_size or self._batch_size, self._batch_size),
             cancel=cancel,
         )

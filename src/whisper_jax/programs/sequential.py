@@ -5,7 +5,8 @@ one where the last closed segment ends, the text so far as prompt, windows witho
 Greedy decoding at temperature 0.
 
 It departs from the reference in three places, for recordings that are read as a stream: levels
-are scaled by the loudest of what was heard so far, not of the whole file; the language is
+are scaled by the loudest of what is known so far, not of the whole file (the driver looks ten
+minutes ahead where it can, so that shorter files are scaled as the reference does); the language is
 detected on the first window as it is decoded (the reference detects on 30 s from the file's start
 even if a clip begins elsewhere); and segments without text are left out of the result.
 """
@@ -46,12 +47,15 @@ MAX_PROMPT_TOKENS = N_TEXT_CTX // 2 - 1
 """Most tokens of previous text that a window is told: half the decoder's context."""
 
 
-def transcribe_sequentially(tokenizer: WhisperTokenizer, options: TranscribeOptions) -> Program:
+def transcribe_sequentially(
+    tokenizer: WhisperTokenizer, options: TranscribeOptions, peak: float = float("-inf")
+) -> Program:
     """Transcribe one recording.
 
     Args:
         tokenizer: The model's.
         options: What to do; the language, if given, is one that the model knows.
+        peak: The highest log-mel level (log10) of the recording, as far as it is known.
 
     Returns:
         A program, to be driven until it returns the transcript.
@@ -59,7 +63,7 @@ def transcribe_sequentially(tokenizer: WhisperTokenizer, options: TranscribeOpti
     Raises:
         OptionError: At the first step, if the model does not know the language or the task.
     """
-    return _Sequential(tokenizer, options).run()
+    return _Sequential(tokenizer, options, peak).run()
 
 
 @dataclass
@@ -68,13 +72,13 @@ class _Sequential:
 
     tokenizer: WhisperTokenizer
     options: TranscribeOptions
+    peak: float
     language: str = ""
     language_probability: float | None = None
     segments: list[Segment] = field(default_factory=list[Segment])
     context: list[int] = field(default_factory=list[int])
     n_initial: int = 0
     context_start: int = 0
-    peak: float = float("-inf")
     n_samples: int = 0
 
     def run(self) -> Program:
