@@ -138,6 +138,7 @@ def _app(commands: Sequence[str]) -> typer.Typer:
         help="Speech to text with Whisper. A bare `whisper-jax talk.mp3` means transcribe.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help: rich's takes longer to import than all the rest
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback()(_program)
