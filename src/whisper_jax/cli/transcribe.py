@@ -74,7 +74,9 @@ _Files = Annotated[list[str], typer.Argument(metavar="FILES", help="Audio or vid
 _Model = Annotated[str, _option(_MODEL, "Size name, hub id, folder or file.")]
 _Device = Annotated[
     str | None,
-    _option(_MODEL, "Where to compute; the fastest there is if unset.", metavar="cpu|cuda|rocm|tpu"),
+    _option(
+        _MODEL, "Where to compute; the fastest there is if unset.", metavar="cpu|cuda|rocm|tpu"
+    ),
 ]
 _ComputeType = Annotated[
     str,
