@@ -79,9 +79,9 @@ def load_model(
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
-    config = _model_config(checkpoint.dims, tokenizer, policy, compute_type)
+    config = model_config(checkpoint.dims, tokenizer, policy, compute_type)
     mesh = Mesh(np.array(devices[:1]), ("data",))
-    programs = DevicePrograms(_cast(checkpoint.params, compute_type), config, mesh)
+    programs = DevicePrograms(cast_params(checkpoint.params, compute_type), config, mesh)
     pool = DevicePool(programs, policy)
     scheduler = Scheduler(
         slot_buckets=policy.slot_buckets_up_to(batch_size),
@@ -274,9 +274,10 @@ def _segments(run: Run) -> Iterator[Segment]:
             raise event[1].error
 
 
-def _model_config(
+def model_config(
     dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, compute_type: ComputeType
 ) -> ModelConfig:
+    """What the device programs of a model are compiled for."""
     special = tokenizer.special
     return ModelConfig(
         dims=dims,
@@ -303,7 +304,7 @@ def _devices(platform: str | None) -> list[Any]:
         ) from error
 
 
-def _cast(params: WhisperParams, compute_type: ComputeType) -> WhisperParams:
+def cast_params(params: WhisperParams, compute_type: ComputeType) -> WhisperParams:
     """Matrices in the compute type; biases, norms and other vectors in float32."""
     return jax.tree.map(
         lambda leaf: jnp.asarray(leaf, compute_type if leaf.ndim > 1 else jnp.float32), params

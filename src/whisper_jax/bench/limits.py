@@ -25,15 +25,15 @@ from whisper_jax.bench.results import Limits, PartSpeed
 from whisper_jax.checkpoints import resolve_model
 from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
-from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms
-from whisper_jax.engine.policy import DevicePolicy, bucket_of, cache_dtype_for, policy_for
+from whisper_jax.engine.policy import bucket_of, policy_for
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.options import ComputeType
 from whisper_jax.requests import Decode, DecodeRules, Encode
 from whisper_jax.text import load_tokenizer
+from whisper_jax.transcribe import cast_params, model_config
 
 _N_TIMED = 4
 _N_PROMPT = 4
@@ -91,12 +91,10 @@ def _parts(
     checkpoint: Checkpoint, compute_type: ComputeType, batch_size: int, device: Any
 ) -> list[PartSpeed]:
     dims, policy = checkpoint.dims, policy_for(device.platform)
-    config = _config(checkpoint, policy, compute_type)
+    tokenizer = load_tokenizer(checkpoint.folder, dims.n_vocab)
+    config = model_config(dims, tokenizer, policy, compute_type)
     mesh = Mesh(np.array([device]), ("data",))
-    params = jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, compute_type if leaf.ndim > 1 else jnp.float32),
-        checkpoint.params,
-    )
+    params = cast_params(checkpoint.params, compute_type)
     pool = DevicePool(DevicePrograms(params, config, mesh), policy)
     n_slots = policy.slot_buckets_up_to(batch_size)[-1]
     slots = [Slot(0, index) for index in range(n_slots)]
@@ -125,22 +123,6 @@ def _parts(
             n_slots=n_slots,
         ),
     ]
-
-
-def _config(checkpoint: Checkpoint, policy: DevicePolicy, compute_type: ComputeType) -> ModelConfig:
-    special = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab).special
-    return ModelConfig(
-        dims=checkpoint.dims,
-        ids=TokenIds(
-            eot=special.eot,
-            no_speech=special.no_speech,
-            no_timestamps=special.no_timestamps,
-            timestamp_begin=special.timestamp_begin,
-        ),
-        sot=special.sot,
-        compute_dtype=compute_type,
-        cache_dtype=cache_dtype_for(policy, compute_type),
-    )
 
 
 def encode_s(pool: DevicePool, slots: list[Slot]) -> float:
