@@ -20,7 +20,12 @@ def check_call[F: Callable[..., Any]](function: F) -> F:
 
 # Before anything imports them.
 install_import_hook(
-    ["whisper_jax.model", "whisper_jax.decoding", "whisper_jax.audio.logmel"],
+    [
+        "whisper_jax.model",
+        "whisper_jax.decoding",
+        "whisper_jax.audio.logmel",
+        "whisper_jax.speech.vad",
+    ],
     f"{__name__}.{check_call.__name__}",
 )
 

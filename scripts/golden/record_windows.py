@@ -5,7 +5,8 @@
 For each recording of a ``manifest.jsonl`` one JSON line: its text, the peak of its log-mel, and
 for each window decoded its first frame (``seek``), its frames of content (``segment_size``), all
 tokens before the first one found (``prompt``), the tokens found, and their probabilities.
-Greedy, temperature 0 without fallback, float32, previous text as prompt; the language is the
+Temperature 0 without fallback, greedy or with ``--beam-size`` beams, float32, previous text as
+prompt; the language is the
 primary subtag of the manifest's, or detected if that is a mixture (``en+zh``). Audio is decoded
 by PyAV as the product does it. Versions stand beside the output in ``.about.json``. A run that
 is interrupted goes on where it stopped.
@@ -29,17 +30,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="CTranslate2 model folder")
     parser.add_argument("--name", default="base", help="name of the model, for the output's name")
     parser.add_argument(
-        "--output", type=Path, help="default: oracle/openai-NAME-windows.jsonl in the cache"
+        "--output", type=Path, help="default: oracle/openai-NAME[-beamN]-windows.jsonl in the cache"
     )
+    parser.add_argument("--beam-size", type=int, help="beams; greedy by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--interpreter", help="Python to make openai-whisper's environment with")
     args = parser.parse_args()
-    output = args.output or read_settings().cache / "oracle" / f"openai-{args.name}-windows.jsonl"
+    beams = f"-beam{args.beam_size}" if args.beam_size else ""
+    name = f"openai-{args.name}{beams}-windows.jsonl"
+    output = args.output or read_settings().cache / "oracle" / name
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = openai_checkpoint(args.model, interpreter=args.interpreter)
     command = [str(peer_python("openai-whisper")), str(SCRIPT)]
     command += ["--manifest", str(args.manifest), "--checkpoint", str(checkpoint)]
     command += ["--output", str(output), "--threads", str(args.threads)]
+    if args.beam_size:
+        command += ["--beam-size", str(args.beam_size)]
     command += ["--command", "python scripts/golden/record_windows.py MANIFEST --model FOLDER"]
     # Threads that wait actively would take the processor from whatever else is running.
     threads = {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": "passive"}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.transcribe import FileProgress, Whisper, load_model
-    from whisper_jax.types import Segment, Transcript
+    from whisper_jax.types import Retry, Segment, Transcript
 
     __version__: str
 
@@ -40,6 +40,7 @@ __all__ = [
     "FileProgress",
     "ModelError",
     "OptionError",
+    "Retry",
     "Segment",
     "TranscribeOptions",
     "Transcript",
@@ -52,6 +53,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "FileProgress": "transcribe",
+    "Retry": "types",
     "Segment": "types",
     "TranscribeOptions": "options",
     "Transcript": "types",

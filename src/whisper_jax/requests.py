@@ -7,6 +7,7 @@ sent None.
 =================  ======================  ==========================================
 request            answer                  who answers
 =================  ======================  ==========================================
+`NextClip`         `Clip`, or None         the driver, when it knows
 `Read`             `Samples`               the driver, from the recording
 `Encode`           `Encoded`               the engine
 `DetectLanguage`   `LanguageScores`        the engine
@@ -29,17 +30,47 @@ from whisper_jax.types import Segment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NextClip:
+    """The next part of the recording that this program is to transcribe."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """An answer to `NextClip`; the other is None, when there are no more.
+
+    All positions are 10 ms frames of the recording.
+
+    Attributes:
+        start: First frame.
+        stop: One past the last frame; None where the recording's end ends it.
+        speech: Spoken spans (start, stop) within it, in order, without padding; None if nobody
+            looked for speech: then all of it may be.
+        detection: Windows (start, stop), in order, on which the language is to be detected if it
+            is not known; the first begins at ``start``.
+        is_first: True for the recording's first clip.
+    """
+
+    start: int
+    stop: int | None
+    speech: tuple[tuple[int, int], ...] | None = None
+    detection: tuple[tuple[int, int], ...] = ()
+    is_first: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Read:
-    """Samples of the recording, at 16 kHz. Reads move forward only.
+    """Samples of the recording, at 16 kHz. Reads move forward only, but for those that peek.
 
     Attributes:
         start: First sample wanted; nothing before it will be asked for again. May be negative,
             or the stop beyond the end: only what exists is answered.
         stop: One past the last sample wanted.
+        peek: What stands before ``start`` may still be asked for.
     """
 
     start: int
     stop: int
+    peek: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,26 +144,41 @@ class DecodeRules:
         suppress_first: Token ids that are not chosen as the first token.
         timestamps: True to enforce timestamp pairs, False to leave the tokens free.
         max_initial_timestamp_index: Latest first timestamp, in 20 ms steps; None for any.
+        repetition_penalty: What the logits of text tokens already found are divided by where
+            they are positive, and multiplied by where they are negative; 1 leaves them.
+        no_repeat_ngram_size: No text token may complete a run of so many tokens that is in the
+            text already; 0 allows it.
     """
 
     suppress: tuple[int, ...] = ()
     suppress_first: tuple[int, ...] = ()
     timestamps: bool = True
     max_initial_timestamp_index: int | None = 50
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decode:
-    """Write down what the window in the slot says, greedily.
+    """Write down what the window in the slot says.
+
+    At temperature 0 this is beam search, or greedy decoding with a single beam; above it,
+    ``best_of`` texts are sampled. The text with the best rank is the answer.
 
     Attributes:
         prompt: Everything before the first token to be found, previous text included:
             ``<|startofprev|> … <|startoftranscript|> <|en|> <|transcribe|>``.
-        prefix: Tokens that the answer is forced to begin with; they are not given back.
+        prefix: Tokens that the answer begins with, whatever their probability.
         sot_index: Position of ``<|startoftranscript|>`` in the prompt, where the probability of
             no speech is read.
         rules: What may not be said.
-        max_tokens: Most tokens to find, the end-of-text token included.
+        max_tokens: Most tokens to find, the end-of-text token included, the prefix excluded.
+        beam_size: Hypotheses kept at temperature 0; 1 is greedy decoding.
+        patience: See `whisper_jax.options.TranscribeOptions.patience`.
+        length_penalty: See `whisper_jax.options.TranscribeOptions.length_penalty`.
+        temperature: What logits are divided by before a token is drawn; 0 draws none.
+        best_of: Texts sampled at temperatures above 0.
+        seed: Where the draws begin, 0 to 2**32 - 1.
     """
 
     prompt: tuple[int, ...]
@@ -140,6 +186,17 @@ class Decode:
     sot_index: int
     rules: DecodeRules
     max_tokens: int = 224
+    beam_size: int = 1
+    patience: float = 1.0
+    length_penalty: float | None = None
+    temperature: float = 0.0
+    best_of: int = 1
+    seed: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Texts that are written at once."""
+        return self.beam_size if self.temperature == 0 else self.best_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,21 +204,24 @@ class Decoded:
     """The answer to `Decode`.
 
     Attributes:
-        tokens: Token ids found, without prompt, prefix and end-of-text.
-        token_logprobs: Natural-log probability of each token, after the rules.
+        tokens: Token ids, the prefix included, without prompt and end-of-text.
+        token_logprobs: Natural-log probability of each token, after the rules; 0 for those of
+            the prefix.
         sum_logprob: Their sum, the end-of-text token's included.
         no_speech_prob: Probability of ``<|nospeech|>`` at ``sot_index``, before the rules.
+        n_prefix: How many of the tokens are the prefix.
     """
 
     tokens: tuple[int, ...]
     token_logprobs: tuple[float, ...]
     sum_logprob: float
     no_speech_prob: float
+    n_prefix: int = 0
 
     @property
     def avg_logprob(self) -> float:
         """Mean log probability of a token, end-of-text counted as one (openai-whisper's rule)."""
-        return self.sum_logprob / (len(self.tokens) + 1)
+        return self.sum_logprob / (len(self.tokens) - self.n_prefix + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,12 +238,14 @@ class Progress:
         segments: Segments that became final with it, perhaps none.
         language: The language in use.
         language_probability: Its probability if it was detected.
+        language_probabilities: See `whisper_jax.types.Transcript`.
     """
 
     position: int
     segments: tuple[Segment, ...]
     language: str
     language_probability: float | None
+    language_probabilities: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,5 +267,5 @@ class Origin:
 
 type EngineRequest = Encode | DetectLanguage | Decode | Release
 type EngineResult = Encoded | LanguageScores | Decoded | None
-type ProgramRequest = Read | EngineRequest | Progress
-type ProgramAnswer = Samples | EngineResult
+type ProgramRequest = NextClip | Read | EngineRequest | Progress
+type ProgramAnswer = Clip | Samples | EngineResult

@@ -1,13 +1,14 @@
 """Load a model and transcribe: the whole offline path, from a recording to its transcript.
 
 ``load_model`` finds the weights, puts them on the device and starts an engine for them. The
-methods of `Whisper` check the options, make a program for each recording
-(`whisper_jax.programs`) and let a `whisper_jax.driver.Run` drive them through the engine.
+methods of `Whisper` check the options, say what they make of a recording (a cutter of
+`whisper_jax.speech`, programs of `whisper_jax.programs`) and let a `whisper_jax.driver.Run` drive
+the programs through the engine.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -18,11 +19,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from whisper_jax.audio.decode import AudioInput
+from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
-from whisper_jax.driver import EngineLike, FileProgress, Run
+from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
 from whisper_jax.engine.device import DeviceCounts, DevicePool
 from whisper_jax.engine.engine import Engine
@@ -33,8 +35,10 @@ from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
-from whisper_jax.programs import transcribe_sequentially
+from whisper_jax.programs import Language, Program, check_options, transcribe_clips
+from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import Origin
+from whisper_jax.speech.cutting import Cutting
 from whisper_jax.text import WhisperTokenizer, load_tokenizer
 from whisper_jax.types import Segment, Transcript
 
@@ -115,12 +119,14 @@ class Whisper:
         engine: EngineLike,
         counts: DeviceCounts,
         batch_size: int,
+        make_cutter: Callable[[TranscribeOptions], Cutter] = Cutting,
     ) -> None:
         self.name = name
         self.dims = dims
         self.tokenizer = tokenizer
         self._engine = engine
         self._batch_size = batch_size
+        self._make_cutter = make_cutter
         self.counts = counts
 
     def transcribe(
@@ -231,31 +237,49 @@ class Whisper:
         batch_size: int | None,
         given: dict[str, Any],
     ) -> Run:
-        options = self._check(transcribe_options(given))
+        options = check_options(self.tokenizer, transcribe_options(given))
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is {batch_size}; give 1 or more")
         return Run(
             self._engine,
             Origin(program=-1, model=self.name, owner=f"call-{next(_owner_numbers)}"),
             audios,
-            lambda peak: transcribe_sequentially(self.tokenizer, options, peak),
-            channel=options.channel,
-            n_mels=self.dims.n_mels,
+            self._plan(options),
             n_windows=min(batch_size or self._batch_size, self._batch_size),
             cancel=cancel,
         )
 
-    def _check(self, options: TranscribeOptions) -> TranscribeOptions:
-        """Hold the options against this model; its languages become codes."""
-        language = options.language
-        if language is not None:
-            language = self.tokenizer.language_code(language)
-        self.tokenizer.sot_sequence(language or "en", options.task)
-        n_vocab = self.tokenizer.n_vocab
-        wrong = [token for token in options.suppress_tokens if not -1 <= token < n_vocab]
-        if wrong:
-            raise OptionError(f"suppress_tokens has {wrong}; token ids are -1 to {n_vocab - 1}")
-        return replace(options, language=language)
+    def _plan(self, options: TranscribeOptions) -> Plan:
+        """What the options make of each recording."""
+        is_parallel = options.long_form == "parallel"
+        is_cut = is_parallel or options.uses_vad
+
+        def make_program(peak: float, language: Language | None) -> Program:
+            return transcribe_clips(self.tokenizer, options, peak=peak, language=language)
+
+        return Plan(
+            make_program=make_program,
+            make_cutter=partial(self._make_cutter, options) if is_cut else None,
+            look_back_frames=look_back_frames(options),
+            is_parallel=is_parallel,
+            tells_speech=options.uses_vad,
+            ranges=tuple(clip_ranges(options.clip_timestamps)),
+            language=options.language,
+            n_detection=options.language_detection_segments,
+            window_frames=round(options.chunk_length * FRAMES_PER_SECOND),
+            task=options.task,
+            n_mels=self.dims.n_mels,
+            channel=options.channel,
+        )
+
+
+def look_back_frames(options: TranscribeOptions) -> int:
+    """How long before what has been heard a region may begin that is given only now.
+
+    A region is known a minute after its end or before (`whisper_jax.speech.regions`), and
+    probabilities come a second at a time.
+    """
+    return round((60 + options.chunk_length + 2) * FRAMES_PER_SECOND)
 
 
 def _completed(run: Run, on_progress: OnProgress | None) -> Iterator[tuple[int, Transcript]]:
@@ -291,6 +315,7 @@ def model_config(
         compute_dtype=compute_type,
         cache_dtype=cache_dtype_for(policy, compute_type),
         min_slots=policy.min_slots(dims.n_text_state),
+        min_rows_wide=policy.min_rows_wide,
     )
 
 

@@ -5,7 +5,7 @@ openai-whisper's result dicts run unchanged. For JSON there is `whisper_jax.form
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from whisper_jax.errors import WhisperJaxError
 
@@ -31,6 +31,22 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retry(Record):
+    """An attempt at a window that was given up.
+
+    Attributes:
+        temperature: The temperature it was decoded at.
+        reason: The threshold that it missed: ``compression_ratio`` (it loops) or ``logprob``
+            (it is unlikely).
+        value: Its compression ratio, or its mean natural-log probability.
+    """
+
+    temperature: float
+    reason: Literal["compression_ratio", "logprob"]
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Segment(Record):
     """A stretch of speech with one text: openai-whisper's segment, field for field.
 
@@ -46,6 +62,8 @@ class Segment(Record):
         compression_ratio: Bytes of the window's text over its zlib-compressed bytes: above 2.4
             the text most likely loops.
         no_speech_prob: The model's probability that the window holds no speech.
+        language: Code of the language spoken (``en``), in which the window was decoded.
+        retries: The other attempts at the window, which were given up, in order.
     """
 
     id: int
@@ -58,6 +76,8 @@ class Segment(Record):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
+    language: str = ""
+    retries: tuple[Retry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +87,14 @@ class Transcript(Record):
     Attributes:
         text: The whole text.
         segments: Its segments in order of time.
-        language: Code of the language given or detected (``en``); empty if there was no audio.
-        language_probability: Probability of the detected language; None if it was given.
+        language: Code of the language given or detected (``en``), the most spoken one where each
+            segment has its own; empty if there was no audio.
+        language_probability: Probability of the detected language; None if it was given or each
+            segment has its own.
+        language_probabilities: Code and probability of every language, likeliest first, as they
+            were detected; empty where ``language_probability`` is None.
         duration: Seconds of audio read.
+        task: What was asked for. A translation is in English, whatever its segments' languages.
         error: Why the recording could not be transcribed, or None. Segments that were final
             before the error are kept.
     """
@@ -79,4 +104,6 @@ class Transcript(Record):
     language: str
     language_probability: float | None
     duration: float
+    language_probabilities: tuple[tuple[str, float], ...] = ()
+    task: Literal["transcribe", "translate"] = "transcribe"
     error: WhisperJaxError | None = None

@@ -17,7 +17,7 @@ monitoring.register_event_listener(lambda name, **_: seen.update([name]))
 import whisper_jax
 
 with whisper_jax.load_model(sys.argv[1]) as model:
-    print(model.transcribe(sys.argv[2]).text)
+    print(model.transcribe(sys.argv[2], beam_size=1, temperature=0).text)
 prefix = "/jax/compilation_cache/"
 print(seen[prefix + "cache_misses"], seen[prefix + "cache_hits"])
 """

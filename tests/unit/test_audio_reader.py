@@ -120,6 +120,28 @@ def test_what_was_left_behind_cannot_be_read_again() -> None:
         reader.read(4, 12)
 
 
+@settings(deadline=None)
+@given(read_plans(), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 90)), max_size=8))
+def test_peeks_give_the_same_and_leave_nothing_behind(
+    plan: tuple[list[int], list[tuple[int, int]], list[int]], peeks: list[tuple[int, int]]
+) -> None:
+    block_sizes, spans, _ = plan
+    whole = ramp(sum(block_sizes))
+    reader = SampleReader(Source(block_sizes).stream)
+    for index, (start, stop) in enumerate(spans):
+        for ahead, length in peeks[index : index + 2]:
+            first = max(0, start) + ahead
+            answer = reader.read(first, first + length, peek=True)
+            np.testing.assert_array_equal(answer.samples, whole[first : first + length])
+            assert answer.start == first
+        answer = reader.read(start, stop)
+        np.testing.assert_array_equal(answer.samples, whole[max(0, start) : max(0, start, stop)])
+        assert answer.ended == (len(whole) <= stop)
+    reader.read(400, 500)
+    with pytest.raises(ValueError, match="were left"):
+        reader.read(399, 500, peek=True)
+
+
 def test_answers_stay_as_they_are() -> None:
     block = ramp(10)
     reader = SampleReader(AudioStream(name="ramp", duration_s=None, blocks=iter([block])))

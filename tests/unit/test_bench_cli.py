@@ -69,6 +69,7 @@ def test_options_reach_the_plan(bench: Bench, clip: Path):
         *(clip, "--language", "de", "--model", "tiny.en", "--batch-size", 4, "--threads", 1),
         *("--compute-type", "float32, bfloat16", "--runs", 3, "--device", "cpu", "--cold"),
         *("--against", "faster-whisper,openai-whisper", "--peer-compute-types", "int8"),
+        *("--beam-size", 5, "--long-form", "parallel"),
     )
     assert result.exit_code == 0, result.stderr
     (plan,) = bench.plans
@@ -76,6 +77,7 @@ def test_options_reach_the_plan(bench: Bench, clip: Path):
     assert (recording.path, recording.language) == (clip, "de")
     assert (plan.model, plan.batch_size, plan.threads, plan.runs) == ("tiny.en", 4, 1, 3)
     assert (plan.device, plan.cold) == ("cpu", True)
+    assert (plan.beam_size, plan.long_form) == (5, "parallel")
     assert plan.compute_types == ("float32", "bfloat16")
     assert plan.peers == ("faster-whisper", "openai-whisper")
     assert plan.peer_compute_types == ("int8",)
@@ -134,6 +136,8 @@ def test_what_failed_is_named_after_the_tables(bench: Bench, clip: Path, what: s
         (("a.wav", "--against", "nobody"), "no peer 'nobody'"),
         (("a.wav", "--threads", "100000"), "this process may use"),
         (("a.wav", "--runs", "0"), "runs"),
+        (("a.wav", "--beam-size", "33"), "beam_size is 33"),
+        (("a.wav", "--long-form", "both"), "long_form is 'both'"),
         (("a.wav", "--json", "/nowhere/at/all.jsonl"), "no folder /nowhere/at"),
         (("a.wav", "--model", "english", "--language", "zh"), "english knows no zh"),
     ],

@@ -107,7 +107,10 @@ def test_the_plain_report():
     assert rows["device s: run"] == ["1.50"]
     assert not {"CER %", "failed", "compile s"} & set(rows), "nobody has them"
     assert "faster-whisper: faster-whisper 1.0" in lines
-    settings = "settings: model base, recordings 1, threads 2, whisper-jax batch size 16"
+    settings = (
+        "settings: model base, recordings 1, threads 2, beam 1, whisper-jax batch size 16,"
+        " sequential"
+    )
     assert lines[-2] == settings
     assert lines[-1] == "machine: A CPU (avx2), 2 of 4 cores, 8 GiB, Linux x86_64, Python 3.12.1"
 

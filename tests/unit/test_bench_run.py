@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 from bench_samples import LIMITS, measurement
 
+import whisper_jax.bench.run
 from whisper_jax.bench.peers.environment import PeerError
+from whisper_jax.bench.peers.run import PeerJob, PeerResult, PeerRun
+from whisper_jax.bench.peers.settings import PeerSettings
 from whisper_jax.bench.results import Configuration, Limits, Measurement
 from whisper_jax.bench.run import Plan, RealProcesses, run_benchmark
 from whisper_jax.bench.workload import Recording
@@ -100,12 +103,51 @@ def test_without_recordings_only_the_limits_are_measured():
         ({"compute_types": ()}, "no compute type given"),
         ({"peer_compute_types": ()}, "no compute type for the peers"),
         ({"runs": 0}, "runs is 0"),
-        ({"peers": ("whisper.cpp",)}, "no peer 'whisper.cpp'; there are: openai-whisper"),
+        ({"beam_size": 0}, "beam_size is 0"),
+        ({"long_form": "backwards"}, "long_form is 'backwards'"),
+        ({"peers": ("whisper.cpp",)}, "no peer 'whisper.cpp'; there are: faster-whisper"),
     ],
 )
 def test_a_plan_is_checked(wrong: dict, message: str):
     with pytest.raises(OptionError, match=message):
         replace(PLAN, **wrong)
+
+
+def test_ours_and_the_peers_decode_alike():
+    assert PLAN.options == {"beam_size": 1, "temperature": 0.0, "long_form": "sequential"}
+    assert PLAN.peer_settings("faster-whisper-batched", "int8") == PeerSettings(
+        system="faster-whisper-batched", compute_type="int8", beam_size=1, temperature=0.0
+    )
+    wide = replace(PLAN, beam_size=5, long_form="parallel")
+    assert wide.options == {"beam_size": 5, "temperature": 0.0, "long_form": "parallel"}
+    assert wide.peer_settings("openai-whisper").beam_size == 5
+
+
+def test_the_peers_are_told_what_the_plan_says(monkeypatch: pytest.MonkeyPatch):
+    jobs: list[PeerJob] = []
+
+    def measure_peer(job: PeerJob) -> PeerResult:
+        jobs.append(job)
+        return PeerResult(
+            import_s=1,
+            load_s=1,
+            first_s=1,
+            runs=(PeerRun(wall_s=2, cpu_s=3),),
+            texts=("",),
+            durations_s=(60,),
+            peak_memory_bytes=1,
+            versions={},
+        )
+
+    monkeypatch.setattr(whisper_jax.bench.run, "measure_peer", measure_peer)
+    peer = Configuration(system="faster-whisper-batched", compute_type="int8")
+    result = RealProcesses(replace(PLAN, beam_size=2), Path("model")).measure(peer)
+    (job,) = jobs
+    assert job.settings == PeerSettings(
+        system="faster-whisper-batched", compute_type="int8", beam_size=2, temperature=0.0
+    )
+    assert (job.threads, job.model) == (2, Path("model"))
+    assert result.times_real_time == 30
 
 
 def test_a_recording_in_a_process_of_its_own(base_folder: Path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tiny
 
-from whisper_jax.decoding.rules import Rules, apply_rules, choose_greedily
+from whisper_jax.decoding.choose import likeliest
+from whisper_jax.decoding.rules import Rules, apply_rules
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
@@ -42,11 +43,13 @@ def decode_plainly(window: Encode, decode: Decode) -> Decoded:
     mel = tiny.mel_of(window)
     n_prompt, found, logprobs, total = len(decode.prompt), [], [], 0.0
     rules = Rules(
-        suppress=jnp.zeros((1, 1, tiny.DIMS.n_vocab), bool)
+        suppress=jnp.zeros((1, tiny.DIMS.n_vocab), bool)
         .at[..., jnp.array(decode.rules.suppress)]
         .set(True),
-        timestamps=jnp.array([[decode.rules.timestamps]]),
-        max_initial_timestamp=jnp.array([[decode.rules.max_initial_timestamp_index]]),
+        timestamps=jnp.array([decode.rules.timestamps]),
+        max_initial_timestamp=jnp.array([decode.rules.max_initial_timestamp_index]),
+        repetition_penalty=jnp.ones(1),
+        no_repeat_ngram_size=jnp.zeros(1, jnp.int32),
     )
     no_speech_prob = 0.0
     while len(found) < decode.max_tokens:
@@ -61,12 +64,13 @@ def decode_plainly(window: Encode, decode: Decode) -> Decoded:
         padded = np.zeros((1, 1, 64), np.int32)
         padded[0, 0, : len(found)] = found
         ruled = apply_rules(logits, rules, jnp.asarray(padded), jnp.array([[len(found)]]), tiny.IDS)
-        token, logprob = choose_greedily(ruled)
-        total += float(logprob[0, 0])
-        if int(token[0, 0]) == tiny.IDS.eot:
+        choice = likeliest(ruled, 1)
+        token, logprob = int(choice.tokens[0, 0, 0]), float(choice.logprobs[0, 0, 0])
+        total += logprob
+        if token == tiny.IDS.eot:
             break
-        found.append(int(token[0, 0]))
-        logprobs.append(float(logprob[0, 0]))
+        found.append(token)
+        logprobs.append(logprob)
     return Decoded(
         tokens=tuple(found),
         token_logprobs=tuple(logprobs),
@@ -149,14 +153,6 @@ def test_reading_late_gives_the_same_texts() -> None:
     pool.prefill([(SLOTS[0], decodes[1])])
     again = drain(pool, [SLOTS[0]])[SLOTS[0]]
     assert again == decode_alone(windows[0], decodes[1])
-
-
-def test_a_forced_prefix_is_followed_and_not_given_back() -> None:
-    window = tiny.window(2)
-    free = decode_alone(window, tiny.decode(20))
-    forced = decode_alone(window, replace(tiny.decode(20), prefix=free.tokens[:2], max_tokens=18))
-    assert forced.tokens[0] >= tiny.IDS.timestamp_begin, "the rules begin after the prefix"
-    assert len(forced.tokens) <= 18
 
 
 def test_a_prompt_that_fills_the_context_ends_at_its_edge() -> None:

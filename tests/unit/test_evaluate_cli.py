@@ -1,13 +1,17 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import whisper_jax.bench.peers.texts
+import whisper_jax.checkpoints
 from whisper_jax.cli.evaluate import evaluate_command
 from whisper_jax.errors import AudioError, UnknownModelError
+from whisper_jax.evaluate import OURS, EvaluationReport, score_clip
 from whisper_jax.types import Transcript
 
 APP = typer.Typer()
@@ -16,6 +20,9 @@ APP.command()(evaluate_command)
 
 class FakeModel:
     is_open = True
+
+    def __init__(self):
+        self.options: list[dict] = []
 
     def __enter__(self):
         return self
@@ -26,6 +33,7 @@ class FakeModel:
     def transcribe_batch(self, audios, *, on_error, **options):
         assert self.is_open
         assert on_error == "return"
+        self.options.append(options)
         return [
             Transcript(
                 text="hello there",
@@ -40,11 +48,14 @@ class FakeModel:
 
 
 @pytest.fixture
-def loaded(monkeypatch):
+def model():
+    return FakeModel()
+
+
+@pytest.fixture
+def loaded(monkeypatch, model):
     """What load_model was asked for."""
     calls: list[tuple[str, dict]] = []
-
-    model = FakeModel()
 
     def load_model(name, *, on_download, **options):
         calls.append((name, options))
@@ -108,14 +119,11 @@ def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path)
     result = invoke(manifest, "--json", tmp_path / "out.json", "--compute-type", "float32")
     assert result.exit_code == 1
     document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert document["about"] == {
-        "manifest": str(manifest),
-        "model": "base",
-        "device": None,
-        "compute_type": "float32",
-        "batch_size": 16,
-    }
-    assert len(document["clips"]) == 3
+    settings = {"model": "base", "device": None, "compute_type": "float32", "batch_size": 16}
+    assert document["about"] == {"manifest": str(manifest), **settings}
+    (system,) = document["systems"]
+    assert system["settings"] == {**settings, "options": {}}
+    assert len(system["clips"]) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "out.json"]
 
 
@@ -125,12 +133,21 @@ def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path)
         (("--sets", "nice"), "no set nice; there are: good, bad"),
         (("--json", "/nowhere/at/all.json"), "no folder /nowhere/at"),
         (("--limit", "0"), "limit"),
+        (("--run", "a: beams=5"), "no option beams"),
+        (("--run", "a", "--run", "a"), "two systems are called 'a'"),
+        (("--run", "a", "--peers-only", "--against", "faster-whisper"), "--peers-only leaves out"),
+        (("--peers-only",), "no system"),
+        (("--against", "nobody"), "no peer 'nobody'; there are: faster-whisper"),
+        (("--against", "openai-whisper", "--against-compute-type", "int8"), "in float32"),
+        (("--pool", "good"), "'good' is no pool"),
+        (("--pool", "all=cv_*"), "the pool 'all' holds no clip"),
+        (("--with", "/nowhere/at/all.json"), "is no report"),
     ],
 )
 def test_a_mistake_in_the_call_is_exit_code_2(manifest, loaded, arguments, message):
     result = invoke(manifest, *arguments)
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert loaded == []
 
 
@@ -145,3 +162,75 @@ def test_a_model_that_cannot_be_had_is_exit_code_1(manifest, loaded):
     assert result.exit_code == 1
     assert "whisper-jax evaluate: no model 'unknown'" in result.stderr
     assert result.stdout == ""
+
+
+def test_each_run_is_a_column(manifest, loaded, model):
+    runs = ("--run", "greedy: beam_size=1, temperature=0", "--run", "usual")
+    result = invoke(manifest, "--sets", "good", *runs)
+    assert result.exit_code == 0, result.stderr
+    header, row = result.stdout.splitlines()[:2]
+    assert header.split()[-2:] == ["greedy", "usual"]
+    assert row.split()[-2:] == ["0.00", "0.00"]
+    assert len(loaded) == 1
+    assert model.options == [
+        {"beam_size": 1, "temperature": 0, "language": "en"},
+        {"language": "en"},
+    ]
+    assert result.stderr == "greedy\ngood (en): 2 clips\nusual\ngood (en): 2 clips\n"
+
+
+class FakeTexts:
+    """Stands for what a peer writes."""
+
+    def __init__(self, settings, folder):
+        assert folder == Path("models/base")
+        self.settings = settings
+        self.path = Path("texts.jsonl")
+
+    def evaluate(self, clips, *, threads, progress):
+        assert threads == 1
+        for n_done in range(1, len(clips) + 1):
+            progress(n_done, len(clips))
+        results = [score_clip(clip, "hello", audio_s=2, seconds=1) for clip in clips]
+        return EvaluationReport(name=self.settings.label, clips=tuple(results), is_peer=True)
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    monkeypatch.setattr(whisper_jax.bench.peers.texts, "PeerTexts", FakeTexts)
+    monkeypatch.setattr(
+        whisper_jax.checkpoints, "resolve_model", lambda name, **_: Path("models") / name
+    )
+
+
+@pytest.mark.usefixtures("peers")
+def test_peers_stand_beside_ours(manifest, loaded):
+    result = invoke(
+        *(manifest, "--sets", "good", "--against", "faster-whisper,openai-whisper"),
+        *("--against-greedy", "--threads", "1", "--pool", "everything=go*"),
+    )
+    assert result.exit_code == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[1] == ["everything", "2", "0.07", "4", "WER", "0.00", "50.00", "50.00"]
+    assert lines[0][-5:] == [OURS, "faster-whisper", "greedy", "openai-whisper", "greedy"]
+    assert ["everything", "WER", OURS, "faster-whisper", "greedy", "-50.00"] in lines
+    assert "openai-whisper greedy: looking into texts.jsonl\n" in result.stderr
+    assert "openai-whisper greedy: 2 of 2 clips\n" in result.stderr
+
+
+@pytest.mark.usefixtures("peers")
+def test_an_earlier_report_is_put_beside(manifest, loaded, tmp_path):
+    report = tmp_path / "peers.json"
+    peers = ("--peers-only", "--against", "faster-whisper", "--threads", "1")
+    assert invoke(manifest, *peers, "--json", report).exit_code == 0
+    assert loaded == []
+    result = invoke(manifest, "--sets", "good", "--with", report)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[0].split()[-2:] == [OURS, "faster-whisper"]
+
+
+@pytest.mark.usefixtures("peers", "loaded")
+def test_failed_clips_are_named_with_their_system(manifest):
+    result = invoke(manifest, "--against", "faster-whisper", "--threads", "1")
+    assert result.exit_code == 1
+    assert f"failed: {OURS}: broken.wav: no recording" in result.stderr

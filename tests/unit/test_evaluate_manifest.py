@@ -34,11 +34,22 @@ def test_the_set_is_the_manifest_if_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tag", "given"), [("en", "en"), ("sv-SE", "sv"), ("zh_CN", "zh"), ("zh+en", None)]
+    ("tag", "given"),
+    [("en", "en"), ("sv-SE", "sv"), ("zh_CN", "zh"), ("zh+en", None), ("en+", "en")],
 )
 def test_the_language_is_given_unless_code_switched(tmp_path, tag, given):
     clip = read_manifest(write(tmp_path / "m.jsonl", [row(language=tag)]))[0]
     assert clip.given_language == given
+
+
+PARTS = [{"language": "zh-CN", "text": "你好", "end": 1.5}, {"language": "en", "text": "friend"}]
+
+
+def test_the_parts_of_a_code_switched_clip_are_read(tmp_path):
+    rows = [row(language="zh+en", segments=PARTS), row(segments=PARTS), row(language="zh+en")]
+    switched, *others = read_manifest(write(tmp_path / "m.jsonl", rows))
+    assert switched.segments == (("zh-CN", "你好"), ("en", "friend"))
+    assert [clip.segments for clip in others] == [(), ()]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +65,15 @@ def test_the_language_is_given_unless_code_switched(tmp_path, tag, given):
         (json.dumps(row(language="+")), "line 3: 'language' is empty"),
         (json.dumps(row(duration_s="5")), "line 3: 'duration_s' is '5'"),
         (json.dumps(row(duration_s=-1)), "line 3: 'duration_s' is -1"),
+        (json.dumps(row(language="zh+en", segments=["x"])), "line 3: 'segments' has to be"),
+        (
+            json.dumps(row(language="zh+en", segments=[{"text": "x"}])),
+            "line 3: 'language' is missing",
+        ),
+        (
+            json.dumps(row(language="zh+en", segments=[{"text": "x", "language": "zh+en"}])),
+            "line 3: each of the 'segments' needs one language",
+        ),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):

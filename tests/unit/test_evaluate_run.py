@@ -1,21 +1,10 @@
-import io
 import itertools
-import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from whisper_jax.errors import AudioError, OptionError
-from whisper_jax.evaluate import (
-    Clip,
-    evaluate,
-    markdown_table,
-    plain_table,
-    report_json,
-    rich_table,
-    run,
-)
+from whisper_jax.evaluate import Clip, evaluate, run
 from whisper_jax.types import Transcript
 
 
@@ -43,7 +32,7 @@ class FakeModel:
         )
 
 
-def clip(name, text, *, set_name="read", language="en", duration_s=30.0):
+def clip(name, text, *, set_name="read", language="en", duration_s=30.0, segments=()):
     return Clip(
         path=Path("/clips") / name,
         name=f"clips/{name}",
@@ -51,6 +40,7 @@ def clip(name, text, *, set_name="read", language="en", duration_s=30.0):
         language=language,
         text=text,
         duration_s=duration_s,
+        segments=segments,
     )
 
 
@@ -87,26 +77,53 @@ def test_each_set_is_scored_and_timed(mixed):
     clips, written = mixed
     report = evaluate(FakeModel(written), clips)
     rows = [
-        (row.name, row.score.unit, row.n_clips, row.n_failed, row.audio_s, row.seconds)
+        (row.name, row.score.unit, len(row.clips), row.n_failed, row.audio_s, row.seconds)
         for row in report.sets
     ]
     assert rows == [
         ("read", "WER", 3, 1, 61.0, 4.0),
         ("talk", "WER", 1, 0, 30.0, 2.0),
         ("talk", "CER", 1, 0, 30.0, 2.0),
-        ("mixed", "CER", 1, 0, 30.0, 2.0),
+        ("mixed", "MER", 1, 0, 30.0, 2.0),
     ]
     read = report.sets[0].score
     assert (read.substitutions, read.deletions, read.insertions, read.n_reference) == (1, 2, 1, 7)
     assert report.sets[0].times_real_time == 61 / 4
-    assert [(row.name, row.score.unit, row.n_clips) for row in report.totals] == [
+    assert [(row.name, row.score.unit, len(row.clips)) for row in report.totals] == [
         ("total", "WER", 4),
-        ("total", "CER", 2),
+        ("total", "CER", 1),
+        ("total", "MER", 1),
     ]
-    assert report.totals[0].score.rate == 4 / 9
-    assert report.totals[1].score.rate == 1 / 10
+    assert [row.score.rate for row in report.totals] == [4 / 9, 1 / 3, 0]
     assert (report.audio_s, report.seconds) == (151.0, 10.0)
     assert report.times_real_time == 15.1
+
+
+@pytest.mark.usefixtures("two_seconds_a_batch")
+def test_the_seconds_of_a_batch_are_shared_out_by_length(mixed):
+    clips, written = mixed
+    report = evaluate(FakeModel(written), clips)
+    first, _, third = report.clips[:3]
+    assert first.seconds == pytest.approx(2 * 30 / 31)
+    assert third.seconds == pytest.approx(2 * 1 / 31)
+
+
+def test_what_is_kept_of_each_language_is_told_where_the_manifest_tells_the_parts():
+    told = clip("a", "你好 house", language="zh+en", segments=(("zh-CN", "你好"), ("en", "house")))
+    report = evaluate(FakeModel({"a": "你 horse", "b": "你好"}), [told, clip("b", "x")])
+    (kept,) = [row.kept for row in report.sets if row.score.unit == "MER"]
+    assert [(own.language, own.share) for own in kept] == [("zh", 0.5), ("en", 0.0)]
+    assert report.sets[1].kept == ()
+
+
+def test_the_report_says_what_was_run(mixed):
+    clips, written = mixed
+    model = FakeModel(written)
+    report = evaluate(model, clips, name="ours", options={"seed": 1}, about={"model": "base"})
+    assert report.name == "ours"
+    assert report.settings == {"model": "base", "options": {"seed": 1}}
+    assert not report.is_peer
+    assert [result.clip for result in report.clips] == clips
 
 
 def test_clips_go_in_one_batch_for_each_set_and_language(mixed):
@@ -118,7 +135,7 @@ def test_clips_go_in_one_batch_for_each_set_and_language(mixed):
         {"names": ["b"], "language": "en", "chunk_length": 20},
         {"names": ["d"], "language": "zh", "chunk_length": 20},
         {"names": ["e"], "language": "de", "chunk_length": 20},
-        {"names": ["f"], "language": None, "chunk_length": 20},
+        {"names": ["f"], "language": "auto", "chunk_length": 20},
     ]
 
 
@@ -157,78 +174,3 @@ def test_what_cannot_be_evaluated_is_refused():
         evaluate(FakeModel({}), [])
     with pytest.raises(OptionError, match="comes from the manifest"):
         evaluate(FakeModel({}), [clip("a", "x")], options={"language": "en"})
-
-
-@pytest.fixture
-def report(mixed, two_seconds_a_batch):
-    clips, written = mixed
-    return evaluate(FakeModel(written), clips)
-
-
-PLAIN = """\
-set           clips  minutes  measure      %  S/D/I  of  times real time  seconds
-read   3 (1 failed)     1.02  WER      57.14  1/2/1   7             15.2     4.00
-talk              1     0.50  WER       0.00  0/0/0   2             15.0     2.00
-talk              1     0.50  CER      33.33  0/1/0   3             15.0     2.00
-mixed             1     0.50  CER       0.00  0/0/0   7             15.0     2.00
-total  4 (1 failed)     1.52  WER      44.44  1/2/1   9             15.2     6.00
-total             2     1.00  CER      10.00  0/1/0  10             15.0     4.00
-
-6 clips, 2.5 minutes in 10.0 s: 15.1 times real time; 1 failed"""
-
-
-def test_plain_table(report):
-    assert plain_table(report) == PLAIN
-
-
-def test_markdown_table(report):
-    lines = markdown_table(report).splitlines()
-    assert lines[:3] == [
-        "| set | clips | minutes | measure | % | S/D/I | of | times real time | seconds |",
-        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
-        "| read | 3 (1 failed) | 1.02 | WER | 57.14 | 1/2/1 | 7 | 15.2 | 4.00 |",
-    ]
-    assert lines[-1] == PLAIN.splitlines()[-1]
-
-
-def test_markdown_keeps_bars_in_names_apart():
-    table = markdown_table(evaluate(FakeModel({"a": "x"}), [clip("a", "x", set_name="a|b")]))
-    assert r"| a\|b | 1 |" in table
-
-
-def test_rich_table_has_the_same_cells(report):
-    shown = io.StringIO()
-    Console(width=200, file=shown).print(rich_table(report))
-    for line in PLAIN.splitlines():
-        for cell in line.split("  "):
-            assert cell.strip() in shown.getvalue()
-
-
-def test_json_has_sets_totals_and_every_clip(report):
-    document = json.loads(report_json(report, {"model": "base"}))
-    assert document["about"] == {"model": "base"}
-    assert (document["audio_s"], document["seconds"], document["times_real_time"]) == (
-        151,
-        10,
-        15.1,
-    )
-    assert document["sets"][0] == {
-        "set": "read",
-        "clips": 3,
-        "failed": 1,
-        "audio_s": 61.0,
-        "seconds": 4.0,
-        "times_real_time": 15.25,
-        "measure": "WER",
-        "rate": 0.571429,
-        "substitutions": 1,
-        "deletions": 2,
-        "insertions": 1,
-        "n_reference": 7,
-    }
-    assert [total["measure"] for total in document["totals"]] == ["WER", "CER"]
-    assert len(document["clips"]) == 6
-    failed = document["clips"][1]
-    assert failed["path"] == "clips/c"
-    assert failed["error"] == "c is no recording"
-    assert (failed["reference"], failed["hypothesis"], failed["deletions"]) == ("the dog", "", 2)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.formats import FORMATS, output_paths, render, write_transcript
-from whisper_jax.types import Segment, Transcript
+from whisper_jax.types import Retry, Segment, Transcript
 
 
 def segment_of(start: float, end: float, text: str, index: int = 0) -> Segment:
@@ -130,8 +130,9 @@ def test_openai_whispers_json() -> None:
         '{"text": " Gr\\u00fc\\u00dfe", "segments": [{"id": 0, "seek": 0, "start": 0.0, '
         '"end": 2.5, "text": " Gr\\u00fc\\u00dfe", "tokens": [50364, 400, 50564], '
         '"temperature": 0.0, "avg_logprob": -0.25, "compression_ratio": 1.5, '
-        '"no_speech_prob": 0.125}], "language": "de"}'
-    )
+        '"no_speech_prob": 0.125, "language": "", "retries": []}], "language": "de", '
+        '"language_probabilities": {}}'
+    ), "openai-whisper's keys first and in its order"
 
 
 def test_a_transcript_without_segments() -> None:
@@ -139,7 +140,12 @@ def test_a_transcript_without_segments() -> None:
     assert render(EMPTY, "srt") == ""
     assert render(EMPTY, "vtt") == "WEBVTT\n\n"
     assert render(EMPTY, "tsv") == "start\tend\ttext\n"
-    assert json.loads(render(EMPTY, "json")) == {"text": "", "segments": [], "language": "de"}
+    assert json.loads(render(EMPTY, "json")) == {
+        "text": "",
+        "segments": [],
+        "language": "de",
+        "language_probabilities": {},
+    }
 
 
 @settings(deadline=None)
@@ -185,19 +191,67 @@ def test_tsv_reads_back(transcript: Transcript) -> None:
 @given(transcripts())
 def test_json_reads_back(transcript: Transcript) -> None:
     content = json.loads(render(transcript, "json"))
-    assert list(content) == ["text", "segments", "language"]
+    assert list(content) == ["text", "segments", "language", "language_probabilities"]
     assert content["text"] == transcript.text
     for read, segment in zip(content["segments"], transcript.segments, strict=True):
         assert (read["start"], read["end"]) == (max(0, segment.start), max(0, segment.end))
-        for name in set(segment.keys()) - {"start", "end", "tokens"}:
+        for name in set(segment.keys()) - {"start", "end", "tokens", "retries"}:
             assert read[name] == segment[name]
         assert read["tokens"] == list(segment.tokens)
 
 
 def test_json_has_no_nan() -> None:
-    segment = replace(segment_of(0, 1, "x"), avg_logprob=math.nan, compression_ratio=math.inf)
+    retry = Retry(temperature=0.0, reason="logprob", value=-math.inf)
+    segment = replace(
+        segment_of(0, 1, "x"),
+        avg_logprob=math.nan,
+        compression_ratio=math.inf,
+        retries=(retry,),
+    )
     read = json.loads(render(replace(EMPTY, segments=(segment,)), "json"))["segments"][0]
     assert (read["avg_logprob"], read["compression_ratio"]) == (None, None)
+    assert read["retries"] == [{"temperature": 0.0, "reason": "logprob", "value": None}]
+
+
+def test_json_has_languages_and_retries() -> None:
+    retry = Retry(temperature=0.2, reason="compression_ratio", value=3.5)
+    segment = replace(segment_of(0, 1, "x"), language="sv", retries=(retry,))
+    probabilities = (("sv", 0.75), ("de", 0.25))
+    transcript = replace(EMPTY, segments=(segment,), language_probabilities=probabilities)
+    content = json.loads(render(transcript, "json"))
+    assert content["segments"][0]["language"] == "sv"
+    assert content["segments"][0]["retries"] == [
+        {"temperature": 0.2, "reason": "compression_ratio", "value": 3.5}
+    ]
+    assert list(content["language_probabilities"].items()) == list(probabilities)
+
+
+MIXED = replace(
+    EMPTY,
+    segments=(
+        replace(segment_of(0, 1, " a < b & c"), language="en"),
+        replace(segment_of(1, 2, " 日本 -->", 1), language="ja"),
+        replace(segment_of(2, 3, " ?", 2), language=""),
+    ),
+)
+
+
+def test_vtt_says_the_language_of_each_text_where_there_are_several() -> None:
+    texts = [cue[2] for cue in read_cues(render(MIXED, "vtt"))]
+    assert texts == [
+        "<lang en>a &lt; b &amp; c</lang>",
+        "<lang ja>日本 -&gt;</lang>",
+        "?",
+    ]
+    for file_format in ("srt", "txt", "tsv"):
+        assert "<lang" not in render(MIXED, file_format)
+
+
+def test_vtt_says_no_language_where_all_texts_are_in_one() -> None:
+    first = replace(MIXED, segments=MIXED.segments[:1])
+    assert read_cues(render(first, "vtt"))[0][2] == "a < b & c", "as openai-whisper writes it"
+    translated = replace(MIXED, task="translate")
+    assert "<lang" not in render(translated, "vtt"), "a translation is in English throughout"
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

@@ -1,73 +1,33 @@
-"""The sequential algorithm, window by window, with the answers written by hand."""
+"""The long-form algorithm, window by window, with the answers written by hand."""
 
-from collections.abc import Callable
-
-import fake_whisper as fake
+import letters as fake
 import numpy as np
 import pytest
-from fake_whisper import at, said, words
 from hypothesis import given
 from hypothesis import strategies as st
+from letters import at, said, words
+from program_play import EN, PREV, SOT, TRANSCRIBE, of_kind, play
 
 from whisper_jax.audio.units import N_WINDOW_SAMPLES
 from whisper_jax.errors import OptionError
 from whisper_jax.options import TranscribeOptions
-from whisper_jax.programs import transcribe_sequentially
-from whisper_jax.programs.windows import clip_ranges, split_window, window_read, window_samples
+from whisper_jax.programs import transcribe_clips
+from whisper_jax.programs.windows import (
+    Span,
+    clip_ranges,
+    fit_into,
+    split_window,
+    window_read,
+    window_samples,
+)
 from whisper_jax.requests import (
     Decode,
     Decoded,
     DetectLanguage,
     Encode,
-    Encoded,
-    LanguageScores,
-    ProgramAnswer,
-    ProgramRequest,
     Progress,
-    Read,
     Samples,
 )
-from whisper_jax.types import Transcript
-
-SOT, PREV, EN, TRANSCRIBE = 50_258, 50_361, 50_259, 50_359
-
-
-def play(
-    duration_s: float, hear: Callable[[Encode, Decode], Decoded], n_vocab: int = 51_865, **options
-) -> tuple[Transcript, list[ProgramRequest]]:
-    """Drive a program by hand over `fake.seconds`; its transcript and all it asked for."""
-    audio = fake.seconds(duration_s)
-    tokenizer = fake.letter_tokenizer(n_vocab)
-    program = transcribe_sequentially(tokenizer, TranscribeOptions(**options))
-    asked: list[ProgramRequest] = []
-    answer: ProgramAnswer = None
-    window = None
-    while True:
-        try:
-            request = next(program) if answer is None else program.send(answer)
-        except StopIteration as end:
-            return end.value, asked
-        asked.append(request)
-        match request:
-            case Read():
-                start = max(0, request.start)
-                cut = audio[start : max(0, request.stop)]
-                answer = Samples(start=start, samples=cut, ended=request.stop >= len(audio))
-            case Encode():
-                window = request
-                answer = Encoded(peak=request.peak + 1 if np.isfinite(request.peak) else 1.0)
-            case DetectLanguage():
-                n = len(request.language_tokens)
-                answer = LanguageScores(probabilities=(0.1, 0.7, *([0.2 / (n - 2)] * (n - 2))))
-            case Decode():
-                assert window is not None
-                answer = hear(window, request)
-            case _:
-                answer = None
-
-
-def of_kind(kind: type, asked: list[ProgramRequest]) -> list:
-    return [request for request in asked if isinstance(request, kind)]
 
 
 def test_the_next_window_begins_at_the_last_closed_segment() -> None:
@@ -123,9 +83,16 @@ def test_windows_are_told_the_text_before_them() -> None:
     assert transcript.text == " x x x"
 
 
+def test_what_a_program_asks_and_in_which_order() -> None:
+    _, asked = play(40, lambda *_: said([at(0), 97, at(30)]), language="en")
+    window = ["Read", "Encode", "Decode", "Progress"]
+    kinds = [type(request).__name__ for request in asked]
+    assert kinds == ["NextClip", *window, *window, "Read"], "the recording ends: no clip is left"
+
+
 def test_no_more_than_half_the_context_is_told() -> None:
     long_text = [at(0), *words("y" * 150), at(30)]
-    _, asked = play(90, lambda *_: said(long_text), language="en")
+    _, asked = play(90, lambda *_: said(long_text), language="en", temperature=0)
     longest = of_kind(Decode, asked)[2].prompt
     assert len(longest) == 1 + 223 + 3
     assert longest[1:-3] == tuple((long_text * 2)[-223:])
@@ -151,15 +118,6 @@ def test_thresholds_can_be_switched_off() -> None:
     assert play(5, lambda *_: silent, language="en", logprob_threshold=None)[0].text == ""
 
 
-def test_the_language_is_detected_once_on_the_first_window() -> None:
-    transcript, asked = play(65, lambda *_: said([at(0), 97, at(30)]))
-    kinds = [type(request) for request in asked]
-    assert kinds.count(DetectLanguage) == 1
-    assert kinds.index(DetectLanguage) == kinds.index(Encode) + 1
-    assert (transcript.language, transcript.language_probability) == ("zh", 0.7)
-    assert all(decode.prompt[-2] == 50_260 for decode in of_kind(Decode, asked))
-
-
 def test_an_english_only_model_asks_nothing_and_takes_no_language() -> None:
     transcript, asked = play(5, lambda *_: said([50_363, 97, 50_400]), n_vocab=51_864)
     assert transcript.language == "en"
@@ -168,9 +126,7 @@ def test_an_english_only_model_asks_nothing_and_takes_no_language() -> None:
 
 
 def test_a_model_without_the_language_says_so_before_anything_is_read() -> None:
-    program = transcribe_sequentially(
-        fake.letter_tokenizer(51_864), TranscribeOptions(language="de")
-    )
+    program = transcribe_clips(fake.letter_tokenizer(51_864), TranscribeOptions(language="de"))
     with pytest.raises(OptionError, match="English only"):
         next(program)
 
@@ -210,6 +166,20 @@ def test_clips_and_chunk_length_bound_the_windows() -> None:
     assert [segment.start for segment in transcript.segments] == [5, 40, 70]
     _, asked = play(25, hear, language="en", chunk_length=10)
     assert [window.n_frames for window in of_kind(Encode, asked)] == [1000, 1000, 500]
+
+
+def test_a_clip_beyond_the_end_adds_nothing_to_the_duration() -> None:
+    hear = said([at(0), 97, at(1)])
+    transcript, _ = play(3, lambda *_: hear, language="en", clip_timestamps=(0, 2, 40))
+    assert (transcript.text, transcript.duration) == ("a", 2)
+
+
+@pytest.mark.parametrize("language", ["en", "auto", None])
+def test_a_clip_without_a_frame_does_not_end_the_recording(language: str | None) -> None:
+    hear = said([at(0), 97, at(1)])
+    clips = (1.001, 1.002, 2, 3)
+    transcript, _ = play(10, lambda *_: hear, language=language, clip_timestamps=clips)
+    assert [segment.start for segment in transcript.segments] == [2]
 
 
 def test_segments_without_text_or_length_are_left_out_and_prompt_nothing() -> None:
@@ -258,14 +228,45 @@ def test_windows_hold_their_frames_and_margins(seek: int, n_total: int, want: in
 def test_splitting_a_window_loses_no_token_before_where_it_moves_on(
     tokens: list[int], n_frames: int
 ) -> None:
-    spans, moved = split_window(tokens, 100, n_frames)
-    joined = [token for span in spans for token in span.tokens]
-    assert joined == tokens[: len(joined)]
-    assert 0 <= moved <= max(n_frames, 20)
-    if moved == n_frames:
-        return
-    assert tokens[len(joined)] >= 100, "what is left begins with its timestamp"
-    assert spans[-1].end == moved
+    text = split_window(tokens, 100, n_frames)
+    kept = [span.tokens for span in text.spans]
+    for span in text.spans:
+        assert 0 <= span.start < span.end
+        assert span.tokens in [tuple(tokens[i:j]) for i in range(21) for j in range(i, 21)]
+    joined = [token for piece in kept for token in piece]
+    assert len(joined) <= len(tokens)
+    assert 0 < text.n_done <= n_frames
+    ends_with_time = len(tokens) > 1 and tokens[-1] >= 100
+    assert (text.last_time is None) == (not ends_with_time)
+    if ends_with_time:
+        assert text.last_time == (tokens[-1] - 100) * 2
+
+
+def test_a_text_that_breaks_off_is_heard_again_from_its_last_pair() -> None:
+    text = split_window([100, 1, 104, 104, 2, 3], 100, 3000)
+    assert [(span.start, span.end, span.tokens) for span in text.spans] == [(0, 8, (100, 1, 104))]
+    assert (text.n_done, text.last_time) == (8, None)
+    text = split_window([100, 1, 104, 104], 100, 3000)
+    assert (text.n_done, text.last_time) == (8, 8)
+    text = split_window([100, 1, 104], 100, 3000)
+    assert (text.n_done, text.last_time) == (3000, 8)
+    assert split_window([1, 2], 100, 3000).last_time is None
+
+
+def test_a_window_without_a_first_timestamp_begins_where_it_begins() -> None:
+    text = split_window([1, 104, 104, 2, 110], 100, 3000)
+    assert [(span.start, span.end) for span in text.spans] == [(0, 8), (8, 20)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "fitted"),
+    [(0, 50, (0, 50)), (90, 140, (90, 100)), (120, 160, (98, 100)), (99, 100, (98, 100))],
+)
+def test_times_in_the_padding_are_brought_into_the_window(
+    start: int, end: int, fitted: tuple[int, int]
+) -> None:
+    (span,) = fit_into([Span(start=start, end=end, tokens=(1,))], 100)
+    assert (span.start, span.end) == fitted
 
 
 def test_clip_ranges() -> None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisper_jax.decoding.rules import Rules, TokenIds, apply_rules, choose_greedily
+from whisper_jax.decoding.choose import likeliest
+from whisper_jax.decoding.repetition import apply_repetition_rules
+from whisper_jax.decoding.rules import Rules, TokenIds, apply_rules
 
 IDS = TokenIds(eot=10, no_speech=12, no_timestamps=13, timestamp_begin=14)
 N_VOCAB = 14 + 20
@@ -26,12 +28,14 @@ def allowed(found: list[int], max_initial: int = 5, suppress: tuple[int, ...] = 
 def ruled(logits, found, max_initial=5, suppress=(), timestamps=True):
     padded = np.zeros((1, 1, 12), np.int32)
     padded[0, 0, : len(found)] = found
-    mask = np.zeros((1, 1, N_VOCAB), bool)
+    mask = np.zeros((1, N_VOCAB), bool)
     mask[..., list(suppress)] = True
     rules = Rules(
         suppress=jnp.asarray(mask),
-        timestamps=jnp.array([[timestamps]]),
-        max_initial_timestamp=jnp.array([[max_initial]]),
+        timestamps=jnp.array([timestamps]),
+        max_initial_timestamp=jnp.array([max_initial]),
+        repetition_penalty=jnp.ones(1),
+        no_repeat_ngram_size=jnp.zeros(1, jnp.int32),
     )
     n_found = jnp.array([[len(found)]])
     return np.asarray(
@@ -89,8 +93,55 @@ def test_something_can_always_be_said(found: list[int], banned: set[int], latest
     assert not np.isnan(after).any()
 
 
+def without_repetition(logits, found, penalty=1.0, size=0):
+    padded = np.zeros((1, 1, 40), np.int32)
+    padded[0, 0, : len(found)] = found
+    rules = Rules(
+        suppress=jnp.zeros((1, N_VOCAB), bool),
+        timestamps=jnp.zeros(1, bool),
+        max_initial_timestamp=jnp.zeros(1, jnp.int32),
+        repetition_penalty=jnp.full(1, penalty),
+        no_repeat_ngram_size=jnp.full(1, size),
+    )
+    n_found = jnp.array([[len(found)]])
+    arguments = jnp.asarray(logits)[None, None], rules, jnp.asarray(padded), n_found, IDS
+    return np.asarray(apply_repetition_rules(*arguments)[0, 0])
+
+
+texts = st.lists(st.one_of(st.integers(0, 4), st.integers(T, T + 2)), max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts, st.floats(0.5, 3))
+def test_what_was_said_is_penalised_once(found: list[int], penalty: float) -> None:
+    logits = np.random.default_rng(len(found)).normal(0, 3, N_VOCAB).astype(np.float32)
+    expected = logits.copy()
+    for token in {token for token in found if token < IDS.eot}:
+        factor = 1 / penalty if logits[token] > 0 else penalty
+        expected[token] = logits[token] * factor
+    np.testing.assert_allclose(without_repetition(logits, found, penalty), expected, rtol=1e-5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts, st.integers(0, 6))
+def test_no_run_is_said_twice_but_for_timestamps(found: list[int], size: int) -> None:
+    runs = {tuple(found[at : at + size]) for at in range(len(found) - size + 1)} if size else set()
+    expected = {
+        token
+        for token in range(IDS.eot)
+        if size <= len(found) + 1 and (*found[len(found) - size + 1 :], token) in runs
+    }
+    after = without_repetition(np.zeros(N_VOCAB, np.float32), found, size=size)
+    assert set(np.flatnonzero(~np.isfinite(after))) == expected
+
+
+def test_a_run_of_three_by_hand() -> None:
+    after = without_repetition(np.zeros(N_VOCAB, np.float32), [1, 2, 3, T, 1, 2], size=3)
+    assert set(np.flatnonzero(~np.isfinite(after))) == {3}
+
+
 def test_the_first_of_equals_is_chosen_with_its_probability() -> None:
     logits = jnp.log(jnp.array([[[0.1, 0.4, 0.1, 0.4]]]))
-    token, logprob = choose_greedily(logits)
-    assert int(token[0, 0]) == 1
-    assert float(logprob[0, 0]) == pytest.approx(np.log(0.4), abs=1e-6)
+    choice = likeliest(logits, 1)
+    assert int(choice.tokens[0, 0, 0]) == 1
+    assert float(choice.logprobs[0, 0, 0]) == pytest.approx(np.log(0.4), abs=1e-6)

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisper_jax.scoring import ErrorRate, error_rate, unit_of
+from whisper_jax.scoring import (
+    ErrorRate,
+    KeptUnits,
+    code_switched_rate,
+    error_rate,
+    unit_of,
+)
 
 
 def counts(score: ErrorRate) -> tuple[int, int, int, int]:
@@ -70,7 +76,48 @@ def test_as_many_hypotheses_as_references_are_wanted():
 def test_words_and_characters_do_not_add_up():
     with pytest.raises(ValueError, match="WER and CER cannot be pooled"):
         error_rate(["a"], ["a"], "en") + error_rate(["a"], ["a"], "zh")
-    assert (unit_of("en+de"), unit_of("zh+en")) == ("WER", "CER")
+    assert [unit_of(tag) for tag in ("de-AT", "zh-TW", "zh+en")] == ["WER", "CER", "MER"]
+
+
+def test_code_switched_speech_is_counted_in_words_and_characters():
+    score = error_rate(["你好 my friend 再見"], ["您好 my friends 再见 now"], "zh+en")
+    assert score.unit == "MER"
+    assert counts(score) == (2, 0, 1, 6)
+
+
+SWITCHED = [("zh-CN", "你好吗？"), ("en", "I won't (go)."), ("zh-TW", "再見")]
+
+
+def test_what_is_kept_is_told_for_each_language():
+    score, kept = code_switched_rate(SWITCHED, "你好吗 I will not")
+    assert score.unit == "MER"
+    assert counts(score) == (0, 3, 0, 9)
+    assert [(own.language, own.n_kept, own.n_reference) for own in kept] == [
+        ("zh", 3, 5),
+        ("en", 3, 4),
+    ]
+    assert kept[0].share == 0.6
+
+
+def test_a_language_that_is_translated_is_not_kept():
+    _, kept = code_switched_rate(SWITCHED, "How are you? I won't go. See you")
+    assert [own.n_kept for own in kept] == [0, 4]
+
+
+def test_right_words_in_the_wrong_place_are_wrong():
+    score, kept = code_switched_rate(
+        [("en", "one"), ("de", "zwei drei vier")], "zwei drei vier one"
+    )
+    assert counts(score) == (0, 1, 1, 4)
+    assert [own.n_kept for own in kept] == [0, 3]
+
+
+def test_shares_are_pooled_by_language():
+    first = KeptUnits(language="zh", n_kept=1, n_reference=4)
+    second = KeptUnits(language="zh", n_kept=3, n_reference=4)
+    assert (first + second).share == 0.5
+    with pytest.raises(ValueError, match="zh and en cannot be pooled"):
+        first + KeptUnits(language="en", n_kept=0, n_reference=0)
 
 
 WORDS = st.lists(st.sampled_from(["ein", "zwei", "drei"])).map(" ".join)

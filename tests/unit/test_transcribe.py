@@ -21,6 +21,10 @@ from whisper_jax.errors import (
 )
 from whisper_jax.requests import Decode, Decoded, Encode, Release
 
+SEQUENTIAL = {"long_form": "sequential"}
+BOTH = pytest.mark.parametrize("long_form", ["sequential", "parallel"])
+"""In parallel the fake cuts every 30 s."""
+
 
 def hear_position(window: Encode, _: Decode) -> Decoded:
     """Says at which second the window begins, up to its end."""
@@ -28,8 +32,10 @@ def hear_position(window: Encode, _: Decode) -> Decoded:
     return said([at(0), *words(start), at(window.n_frames / 100)])
 
 
-def test_windows_of_a_recording_follow_one_another() -> None:
-    transcript = fake.whisper(hear_position).transcribe(fake.seconds(70), language="en")
+@BOTH
+def test_windows_of_a_recording_follow_one_another(long_form: str) -> None:
+    model = fake.whisper(hear_position)
+    transcript = model.transcribe(fake.seconds(70), language="en", long_form=long_form)
     assert transcript.text == " 0 30 60"
     assert transcript["text"] == transcript.text
     assert transcript["segments"][1]["start"] == 30
@@ -38,10 +44,11 @@ def test_windows_of_a_recording_follow_one_another() -> None:
         transcript["words"]
 
 
-def test_results_come_in_the_order_of_the_recordings() -> None:
+@BOTH
+def test_results_come_in_the_order_of_the_recordings(long_form: str) -> None:
     model = fake.whisper(hear_position)
     lengths = [65, 5, 31, 0.001, 100, 12] * 3
-    results = model.transcribe_batch([fake.seconds(n) for n in lengths])
+    results = model.transcribe_batch([fake.seconds(n) for n in lengths], long_form=long_form)
     assert [result.duration for result in results] == pytest.approx(lengths, abs=1e-4)
     expected = ["".join(f" {start}" for start in range(0, int(n + 0.99), 30)) for n in lengths]
     assert [r.text for r in results] == [
@@ -49,7 +56,8 @@ def test_results_come_in_the_order_of_the_recordings() -> None:
     ]
 
 
-def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back() -> None:
+@BOTH
+def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back(long_form: str) -> None:
     taken = []
 
     def recordings():
@@ -58,7 +66,7 @@ def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back() -> N
             yield fake.seconds(1)
 
     model = fake.whisper(hear_position, batch_size=2)
-    completed = model.as_completed(recordings(), language="en")
+    completed = model.as_completed(recordings(), language="en", long_form=long_form)
     next(completed)
     assert len(taken) <= 6
     assert sorted(index for index, _ in completed) != []
@@ -68,7 +76,8 @@ def test_recordings_are_taken_as_they_are_needed_and_slots_are_given_back() -> N
     assert sum(isinstance(request, Release) for _, request in engine.log) == 30
 
 
-def test_no_more_windows_than_the_batch_size_are_held() -> None:
+@BOTH
+def test_no_more_windows_than_the_batch_size_are_held(long_form: str) -> None:
     most = []
 
     def hear(window: Encode, request: Decode) -> Decoded:
@@ -78,16 +87,19 @@ def test_no_more_windows_than_the_batch_size_are_held() -> None:
         return hear_position(window, request)
 
     model = fake.whisper(hear, batch_size=4)
-    model.transcribe_batch([fake.seconds(40)] * 10, batch_size=2, language="en")
+    model.transcribe_batch(
+        [fake.seconds(40)] * 10, batch_size=2, language="en", long_form=long_form
+    )
     assert max(most) <= 2
 
 
-def test_one_bad_file_does_not_spoil_the_others(tmp_path: Path) -> None:
+@BOTH
+def test_one_bad_file_does_not_spoil_the_others(tmp_path: Path, long_form: str) -> None:
     bad = tmp_path / "notes.wav"
     bad.write_text("not audio at all")
     model = fake.whisper(hear_position)
     audios = [fake.seconds(5), bad, tmp_path / "missing.mp3", fake.seconds(31)]
-    results = model.transcribe_batch(audios)
+    results = model.transcribe_batch(audios, long_form=long_form)
     assert [result.text for result in results] == [" 0", "", "", " 0 30"]
     assert [type(result.error) for result in results] == [
         type(None), AudioError, AudioError, type(None)
@@ -99,13 +111,16 @@ def test_one_bad_file_does_not_spoil_the_others(tmp_path: Path) -> None:
         model.transcribe(tmp_path / "missing.mp3")
 
 
-def test_what_was_final_before_an_error_is_kept() -> None:
+@BOTH
+def test_what_was_final_before_an_error_is_kept(long_form: str) -> None:
     def hear(window: Encode, request: Decode) -> Decoded:
         if fake.first_second(window) >= 60:
             raise EngineError("the device failed: out of memory")
         return hear_position(window, request)
 
-    (result,) = fake.whisper(hear).transcribe_batch([fake.seconds(100)], language="en")
+    (result,) = fake.whisper(hear).transcribe_batch(
+        [fake.seconds(100)], language="en", long_form=long_form
+    )
     assert result.text == " 0 30"
     assert result.duration == 60
     assert isinstance(result.error, EngineError)
@@ -121,7 +136,8 @@ def test_a_defect_in_one_recording_is_reported_as_such() -> None:
     assert isinstance(result.error.__cause__, ZeroDivisionError)
 
 
-def test_progress_comes_on_the_callers_thread() -> None:
+@BOTH
+def test_progress_comes_on_the_callers_thread(long_form: str) -> None:
     reports = []
 
     def on_progress(report: whisper_jax.FileProgress) -> None:
@@ -129,18 +145,21 @@ def test_progress_comes_on_the_callers_thread() -> None:
         reports.append(report)
 
     model = fake.whisper(hear_position, language_index=2)
-    transcript = model.transcribe(fake.seconds(70), on_progress=on_progress)
-    assert [report.position_s for report in reports] == [30, 60, 70, 70]
-    assert [report.done for report in reports] == [False, False, False, True]
+    transcript = model.transcribe(fake.seconds(70), on_progress=on_progress, long_form=long_form)
+    # The first one tells the language.
+    assert [report.position_s for report in reports] == [0, 30, 60, 70, 70]
+    assert [report.done for report in reports] == [False, False, False, False, True]
     assert {report.duration_s for report in reports} == {70}
     assert {report.language for report in reports} == {"de"}
     assert tuple(s for report in reports for s in report.segments) == transcript.segments
 
 
-def test_segments_come_as_they_are_final_and_leaving_stops_the_work() -> None:
+@BOTH
+def test_segments_come_as_they_are_final_and_leaving_stops_the_work(long_form: str) -> None:
     model = fake.whisper(hear_position)
-    assert [s.text for s in model.segments(fake.seconds(70), language="en")] == [" 0", " 30", " 60"]
-    segments = model.segments(fake.seconds(10_000), language="en")
+    options = {"language": "en", "long_form": long_form}
+    assert [s.text for s in model.segments(fake.seconds(70), **options)] == [" 0", " 30", " 60"]
+    segments = model.segments(fake.seconds(600), **options)
     assert next(segments).text == " 0"
     segments.close()
     engine = model._engine
@@ -150,7 +169,8 @@ def test_segments_come_as_they_are_final_and_leaving_stops_the_work() -> None:
         list(model.segments("missing.wav"))
 
 
-def test_cancelling_stops_and_frees_the_slots() -> None:
+@BOTH
+def test_cancelling_stops_and_frees_the_slots(long_form: str) -> None:
     cancel = threading.Event()
     seen = []
 
@@ -161,7 +181,11 @@ def test_cancelling_stops_and_frees_the_slots() -> None:
     model = fake.whisper(hear_position)
     with pytest.raises(CancelledError):
         model.transcribe_batch(
-            [fake.seconds(3000)] * 8, on_progress=on_progress, cancel=cancel, language="en"
+            [fake.seconds(300)] * 8,
+            on_progress=on_progress,
+            cancel=cancel,
+            language="en",
+            long_form=long_form,
         )
     engine = model._engine
     assert isinstance(engine, FakeEngine)
@@ -210,16 +234,19 @@ def test_a_closed_model_says_so() -> None:
         ({"language": "klingon"}, "klingon"),
         ({"language": "yue"}, "yue"),
         ({"task": "sing"}, "transcribe"),
-        ({"beam_size": 5}, "only 1"),
-        ({"temperature": 0.2}, "only 0"),
+        ({"beam_size": 0}, "1 to 32"),
+        ({"temperature": -0.2}, "0 to 10"),
+        ({"long_form": "batched"}, "'parallel' or 'sequential'"),
         ({"chunk_length": 31}, "1 to 30"),
         ({"chunk_length": 0.5}, "1 to 30"),
         ({"clip_timestamps": (3, 1)}, "rising"),
         ({"max_initial_timestamp": -1}, "0 to 30"),
-        ({"channel": -1}, "from 0"),
+        ({"channel": -1}, "0 or more"),
         ({"suppress_tokens": (60_000,)}, "60000"),
         ({"beam": 5}, "no option beam"),
-        ({"initial_prompt": 5}, "initial_prompt is 5; give str or None"),
+        ({"initial_prompt": (60_000,)}, "60000"),
+        ({"prefix": 5}, "prefix is 5; give str or None"),
+        ({"prefix": "x" * 300}, "prefix has 302 tokens"),
         ({"no_speech_threshold": "x"}, "give int or float or None"),
         ({"condition_on_previous_text": 1}, "give bool"),
         ({"beam_size": True}, "beam_size is True; give int"),
@@ -248,10 +275,58 @@ def test_numbers_may_be_given_as_by_openai_whisper() -> None:
     assert whisper_jax.TranscribeOptions(suppress_tokens="").suppress_tokens == ()
 
 
-def test_the_duration_of_clips_is_what_they_cover() -> None:
+@BOTH
+@pytest.mark.parametrize("vad_filter", [False, True])
+def test_clips_are_heard_alone(long_form: str, vad_filter: bool) -> None:
     model = fake.whisper(hear_position)
-    clipped = model.transcribe(fake.seconds(70), language="en", clip_timestamps=(10, 20, 40, 50))
-    assert clipped.duration == 50
+    options = {"language": "en", "long_form": long_form, "vad_filter": vad_filter}
+    result = model.transcribe(fake.seconds(70), clip_timestamps=(10, 15, 40, 50), **options)
+    assert result.duration == 50
+    assert result.text == " 10 40"
+    assert [(s.start, s.end) for s in result.segments] == [(10, 15), (40, 50)]
+    # The second clip is behind the end, the first goes beyond it.
+    result = model.transcribe(fake.seconds(12), clip_timestamps=(10, 15, 40, 50), **options)
+    assert (result.duration, result.text) == (12, " 10")
+    assert model.transcribe(fake.seconds(5), clip_timestamps=(10,), **options).text == ""
+
+
+@pytest.mark.parametrize("vad_filter", [False, True])
+def test_language_auto_is_understood(vad_filter: bool) -> None:
+    model = fake.whisper(hear_position, language_index=2)
+    for long_form in ("sequential", "parallel"):
+        result = model.transcribe(
+            fake.seconds(70), language="auto", long_form=long_form, vad_filter=vad_filter
+        )
+        assert [segment.language for segment in result.segments] == ["de"] * 3
+        assert (result.language, result.language_probability) == ("de", None)
+
+
+@BOTH
+@pytest.mark.parametrize("n_samples", [0, 1, 100, 400, 9_000])
+def test_very_short_recordings(long_form: str, n_samples: int) -> None:
+    model = fake.whisper(hear_position)
+    result = model.transcribe(fake.seconds(1)[:n_samples], long_form=long_form)
+    assert result.error is None
+    assert result.duration == n_samples / 16_000
+    assert result.text == (" 0" if n_samples >= 160 else "")
+    assert result.language == ("en" if n_samples >= 160 else "")
+
+
+def test_silence_is_an_empty_transcript() -> None:
+    """Through the real voice activity."""
+    real = fake.whisper(hear_position)
+    model = whisper_jax.Whisper(
+        "fake", real.dims, real.tokenizer, real._engine, real.counts, batch_size=4
+    )
+    silence = np.zeros(70 * 16_000, np.float32)
+    for options in ({}, {"long_form": "sequential", "vad_filter": True}):
+        for language in (None, "en", "auto"):
+            result = model.transcribe(silence, language=language, **options)
+            assert (result.text, result.segments, result.error) == ("", (), None)
+            assert result.duration == 70
+            assert result.language == ("en" if language == "en" else "")
+    kept = model.transcribe(silence, language="en", vad_filter=False)
+    assert kept.segments[-1].end == 70
 
 
 def test_a_channel_can_be_chosen() -> None:

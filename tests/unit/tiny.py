@@ -1,21 +1,27 @@
 """A tiny model with random weights, and a pool of slots for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fake_whisper import letter_tokenizer
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.engine.device import DevicePool
+from whisper_jax.engine.engine import Engine
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import CPU, DevicePolicy
+from whisper_jax.engine.scheduler import Kind, Scheduler
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams, initialise
 from whisper_jax.requests import Decode, DecodeRules, Encode
+from whisper_jax.transcribe import Whisper
 
 DIMS = ModelDims(
     n_audio_ctx=1500,
@@ -37,6 +43,7 @@ CONFIG = ModelConfig(
     compute_dtype="float32",
     cache_dtype="float32",
     min_slots=CPU.min_slots(DIMS.n_text_state),
+    min_rows_wide=CPU.min_rows_wide,
 )
 
 
@@ -58,6 +65,21 @@ programs = cache(new_programs)
 
 def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
     return DevicePool(programs(n_devices), policy)
+
+
+@contextmanager
+def whisper(batch_size: int = 8) -> Iterator[Whisper]:
+    """The tiny model, ready to transcribe: its texts are nonsense, of one token a letter."""
+    engine, slots = Engine(), pool()
+    scheduler = Scheduler(
+        slot_buckets=CPU.slot_buckets_up_to(batch_size),
+        n_shards=1,
+        batch_limits=dict.fromkeys(Kind, 1),
+    )
+    engine.add_pool("tiny", slots, scheduler)
+    model = Whisper("tiny", DIMS, letter_tokenizer(), engine, slots.counts, batch_size)
+    with model:
+        yield model
 
 
 def noise(seed: int, n_frames: int) -> NDArray[np.float32]:

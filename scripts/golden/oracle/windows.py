@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--beam-size", type=int)
     parser.add_argument("--command", required=True)
     args = parser.parse_args()
     model = load_model(args.checkpoint, args.threads)
@@ -31,7 +32,7 @@ def main() -> None:
         for done, row in enumerate(rows, start=1):
             if row["path"] in records:
                 continue
-            records[row["path"]] = recorded(model, row, args.manifest.parent)
+            records[row["path"]] = recorded(model, row, args.manifest.parent, args.beam_size)
             lines.write(json.dumps(records[row["path"]], ensure_ascii=False) + "\n")
             lines.flush()
             print(f"{done}/{len(rows)} {row['path']}", flush=True)
@@ -49,12 +50,12 @@ def finished(part: Path) -> dict[str, dict]:
     return {record["path"]: record for record in map(json.loads, whole.splitlines())}
 
 
-def recorded(model, row: dict, folder: Path) -> dict:
+def recorded(model, row: dict, folder: Path, beam_size: int | None) -> dict:
     """One recording: the text, the segments' times, and each window."""
     samples = read_audio(folder / row["path"])
     recorder = WindowRecorder(model)
     given = language_of(row["language"])
-    result = recorder.transcribe(samples, language=given)
+    result = recorder.transcribe(samples, language=given, beam_size=beam_size)
     return {
         "path": row["path"],
         "set": row["set"],

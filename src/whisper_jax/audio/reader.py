@@ -16,9 +16,9 @@ from whisper_jax.requests import Samples
 class SampleReader:
     """Answers `whisper_jax.requests.Read` from an `AudioStream`, moving forward only.
 
-    It holds the samples from the last read's start to the farthest stop asked for, and at most
-    one block more. What it gives does not depend on the sizes of the blocks, nor on what was
-    prefetched.
+    It holds the samples from the start of the last read that was no peek to the farthest stop
+    asked for, and at most one block more. What it gives does not depend on the sizes of the
+    blocks, nor on what was prefetched.
 
     Threads: one may read while others prefetch. A read of what `is_ready`, and `close`, never
     wait for a file or a server.
@@ -47,15 +47,16 @@ class SampleReader:
         """True if a read up to ``stop`` is answered at once: nothing is left to decode for it."""
         return self._next > stop or self._at_end or self._failure is not None or self._is_closed
 
-    def read(self, start: int, stop: int) -> Samples:
+    def read(self, start: int, stop: int, *, peek: bool = False) -> Samples:
         """The samples from ``start`` to ``stop``, as many of them as exist.
 
-        What stands before ``start`` is dropped. To know whether the recording ends just at
-        ``stop``, decoding goes on until one sample beyond it is there.
+        What stands before ``start`` is dropped, unless this is a peek. To know whether the
+        recording ends just at ``stop``, decoding goes on until one sample beyond it is there.
 
         Args:
             start: First sample; negative means 0.
             stop: One past the last sample; may be beyond the end.
+            peek: Hold what stands before ``start``: it will be read later.
 
         Returns:
             A copy of the samples, with ``ended`` True if there is none at or after ``stop``.
@@ -68,8 +69,9 @@ class SampleReader:
         with self._state:
             if start < self._floor:
                 raise ValueError(f"read from {start} after samples before {self._floor} were left")
-            self._floor = start
-            self._drop()
+            if not peek:
+                self._floor = start
+                self._drop()
         self._decode_past(stop)
         with self._state:
             if self._failure is not None and self._next < stop:

@@ -6,14 +6,15 @@ Only the module of the command that is asked for is imported.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from whisper_jax.cli.help import PLAIN, PanelCommand
 from whisper_jax.errors import OptionError
 
 _COMMANDS = {
@@ -26,10 +27,10 @@ _COMMANDS = {
 
 _PROGRAM_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
-_SWITCHES = ("--condition-on-previous-text", "--suppress-blank")
-"""True unless said otherwise: ``--suppress-blank False``, or ``--no-suppress-blank``."""
+_SWITCHES = ("--condition-on-previous-text", "--suppress-blank", "--vad-filter")
+"""Each takes True or False, means True alone, and has a ``--no-`` form that means False."""
 
-_FLAGS = ("--without-timestamps", "--offline", "--verbose", "--quiet")
+_FLAGS = ("--without-timestamps", "--carry-initial-prompt", "--offline", "--verbose", "--quiet")
 """False unless they stand there: openai-whisper's ``--verbose False`` is saying nothing."""
 
 _BOOLEANS = {
@@ -39,23 +40,26 @@ _BOOLEANS = {
     *(switch.replace("--", "--no-", 1) for switch in _SWITCHES),
 }
 
-_RENAMED = {"--output_format": "--format", "--output-format": "--format"}
+_RENAMED = {"--output-format": "--format", "--log-prob-threshold": "--logprob-threshold"}
+
+_TEMPERATURE, _INCREMENT = "--temperature", "--temperature-increment-on-fallback"
+
+_INSTEAD = {
+    "--batched": "--long-form parallel, which is the default",
+    "--model-dir": "the variable WHISPER_JAX_CACHE, or HF_HUB_CACHE for the hub's files",
+    "--multilingual": "--language auto",
+    "--vad-max-speech-duration-s": "--chunk-length",
+}
+"""What openai-whisper's and faster-whisper's users say, and how it is said here."""
 
 _NOT_YET = [
     "--append-punctuations",
-    "--best-of",
-    "--carry-initial-prompt",
-    "--compression-ratio-threshold",
     "--hallucination-silence-threshold",
     "--highlight-words",
-    "--length-penalty",
     "--max-line-count",
     "--max-line-width",
     "--max-words-per-line",
-    "--model-dir",
-    "--patience",
     "--prepend-punctuations",
-    "--temperature-increment-on-fallback",
     "--threads",
     "--word-timestamps",
 ]
@@ -77,8 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except OptionError as error:
             typer.echo(f"whisper-jax transcribe: {error}", err=True)
             sys.exit(2)
-    wanted = words[:1] if words and words[0] in _COMMANDS else list(_COMMANDS)
-    _app(wanted)(words, prog_name="whisper-jax")
+    if words and words[0] in _COMMANDS:
+        # Alone, a command shows its help in half the time that it takes as one of several.
+        _alone(words[0])(words[1:], prog_name=f"whisper-jax {words[0]}")
+    else:
+        _app()(words, prog_name="whisper-jax")
 
 
 def translated(words: Sequence[str]) -> list[str]:
@@ -88,33 +95,65 @@ def translated(words: Sequence[str]) -> list[str]:
         OptionError: It holds an option of openai-whisper that is not supported.
     """
     rest, done = list(words), []
+    ladder: dict[str, str] = {}
     while rest:
         word = rest.pop(0)
         if word == "--":
-            return [*done, word, *rest]
+            done.append(word)
+            break
         if not word.startswith("--"):
             done.append(word)
             continue
         name, equals, value = word.partition("=")
-        name = _RENAMED.get(name, name.replace("_", "-"))
-        if name in _NOT_YET:
-            raise OptionError(f"{name} is an option of openai-whisper that is not supported yet")
+        name = name.replace("_", "-")
+        name = _RENAMED.get(name, name)
+        _refuse(name)
         if name == "--help":
             done.append(word)
         elif name in _BOOLEANS:
-            if not equals and rest and rest[0] in ("True", "False"):
+            if not equals and rest and rest[0] in ("True", "False", "None"):
                 value = rest.pop(0)
             done += _boolean(name, value or "True")
+        elif name in (_TEMPERATURE, _INCREMENT) and (equals or rest):
+            ladder[name] = value if equals else rest.pop(0)
         elif equals:
             done.append(name + equals + value)
         else:
             # Whatever stands after an option with a value is that value, dashes or not.
             done += [name, *rest[:1]]
             del rest[:1]
-    return done
+    return [*_temperatures(ladder), *done, *rest]
+
+
+def _refuse(name: str) -> None:
+    """Name what other programs have and this one has not, or has under another name."""
+    if name in _NOT_YET:
+        raise OptionError(f"{name} is an option of openai-whisper that is not supported yet")
+    if name in _INSTEAD:
+        raise OptionError(f"{name} is not an option here; use {_INSTEAD[name]}")
+
+
+def _temperatures(ladder: Mapping[str, str]) -> list[str]:
+    """``--temperature`` in our spelling: openai-whisper's increment is written out, up to 1."""
+    first, increment = ladder.get(_TEMPERATURE), ladder.get(_INCREMENT)
+    if increment is None or increment == "None":
+        alone = first if increment is None else first or "0"
+        return [] if alone is None else [_TEMPERATURE, alone]
+    try:
+        start, step = float(first or 0), float(increment)
+    except ValueError:
+        start, step = 0.0, 0.0
+    if not step > 0:
+        raise OptionError(
+            f"{_INCREMENT} is {increment}; give a number above 0, or None, and one {_TEMPERATURE}"
+        )
+    n_steps = max(0, int((1 + 1e-6 - start) / step))
+    return [_TEMPERATURE, ",".join(f"{start + i * step:g}" for i in range(n_steps + 1))]
 
 
 def _boolean(name: str, value: str) -> list[str]:
+    if value == "None" and name == "--vad-filter":
+        return [name, value]
     if value not in ("True", "False"):
         raise OptionError(f"{name} is {value!r}; give True or False, or nothing for True")
     if name == "--fp16":
@@ -132,24 +171,35 @@ def _half_precision(value: str) -> list[str]:
     return ["--compute-type", "float32"]
 
 
-def _app(commands: Sequence[str]) -> typer.Typer:
-    app = typer.Typer(
-        name="whisper-jax",
-        help="Speech to text with Whisper. A bare `whisper-jax talk.mp3` means transcribe.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,  # plain help: rich's takes longer to import than all the rest
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
+def _alone(name: str) -> typer.Typer:
+    """A command as a program of its own."""
+    command = _command(name)
+    if isinstance(command, typer.Typer):
+        return command
+    app = typer.Typer(**PLAIN)
+    app.command(name, cls=PanelCommand)(command)
+    return app
+
+
+def _app() -> typer.Typer:
+    """The program with all its commands."""
+    settings: dict[str, Any] = {**PLAIN, "add_completion": True}
+    text = "Speech to text with Whisper. A bare `whisper-jax talk.mp3` means transcribe."
+    app = typer.Typer(name="whisper-jax", help=text, **settings)
     app.callback()(_program)
-    for name in commands:
-        module, _, attribute = _COMMANDS[name].partition(":")
-        command = getattr(import_module(f"whisper_jax.cli.{module}"), attribute)
+    for name in _COMMANDS:
+        command = _command(name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, cls=PanelCommand)(command)
     return app
+
+
+def _command(name: str) -> Any:
+    """A command's function, or the app of one that has commands of its own."""
+    module, _, attribute = _COMMANDS[name].partition(":")
+    return getattr(import_module(f"whisper_jax.cli.{module}"), attribute)
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,9 +11,10 @@ from whisper_jax.checkpoints.cache import cached_models, size_bytes
 from whisper_jax.checkpoints.download import DownloadProgress, OnProgress
 from whisper_jax.checkpoints.resolve import resolve_model
 from whisper_jax.checkpoints.sources import ALIASES, SOURCES
+from whisper_jax.cli.help import PLAIN
 from whisper_jax.errors import WhisperJaxError
 
-app = typer.Typer(name="models", help="List, fetch and find models.", no_args_is_help=True)
+app = typer.Typer(name="models", help="List, fetch and find models.", **PLAIN)
 
 _COLUMNS = ("model", "MB", "source")
 

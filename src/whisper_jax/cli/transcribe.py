@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from whisper_jax.cli.options import option, takes_transcription_options
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.formats import FORMATS, output_paths
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
@@ -42,109 +43,49 @@ class _Job:
     quiet: bool
 
 
-def _number_or_none(text: str) -> float | None:
-    return None if text == "None" else float(text)
-
-
-def _true_or_false(text: str) -> bool:
-    if text not in ("True", "False"):
-        raise ValueError(text)
-    return text == "True"
-
-
-def _token_ids(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(",") if part.strip())
-
-
-def _seconds(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(",") if part.strip())
-
-
-def _option(panel: str, text: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **settings)
-
-
-_MODEL, _OUTPUT, _AUDIO, _TEXT, _WINDOWS = "Model", "Output", "Audio", "Text", "Windows"
-_PARSE_SWITCH = {"parser": _true_or_false, "metavar": "True|False"}
-_PARSE_IDS = {"parser": _token_ids, "metavar": "IDS"}
-_PARSE_TIMES = {"parser": _seconds, "metavar": "START,END,…"}
-_PARSE_LIMIT = {"parser": _number_or_none, "metavar": "NUMBER|None"}
+_MODEL, _OUTPUT = "Model", "Output"
 
 _Files = Annotated[list[str], typer.Argument(metavar="FILES", help="Audio or video: paths, URLs.")]
-_Model = Annotated[str, _option(_MODEL, "Size name, hub id, folder or file.")]
+_Model = Annotated[str, option(_MODEL, "Size name, hub id, folder or file.", metavar="NAME")]
 _Device = Annotated[
     str | None,
-    _option(
-        _MODEL, "Where to compute; the fastest there is if unset.", metavar="cpu|cuda|rocm|tpu"
-    ),
+    option(_MODEL, "Where to compute; the fastest there is if unset.", metavar="cpu|cuda|rocm|tpu"),
 ]
 _ComputeType = Annotated[
     str,
-    _option(
+    option(
         _MODEL,
         "Type of the numbers computed with.",
         metavar="|".join(get_args(ComputeType.__value__)),
     ),
 ]
 _BatchSize = Annotated[
-    int, _option(_MODEL, "Most windows at once; more is faster and takes more memory.", min=1)
+    int,
+    option(
+        _MODEL, "Most windows at once; more is faster and takes more memory.", min=1, metavar="N"
+    ),
 ]
 _Offline = Annotated[
-    bool | None, _option(_MODEL, "Fetch nothing: use the weights in the cache.", "--offline")
+    bool | None, option(_MODEL, "Fetch nothing: use the weights in the cache.", "--offline")
 ]
 _OUTPUT_DIR_HELP = """Write files into this folder: in all formats if --format is not given.
 With neither, the text goes to stdout."""
 _OutputDir = Annotated[
-    Path | None, _option(_OUTPUT, _OUTPUT_DIR_HELP, "--output-dir", "-o", metavar="FOLDER")
+    Path | None, option(_OUTPUT, _OUTPUT_DIR_HELP, "--output-dir", "-o", metavar="FOLDER")
 ]
 _FORMAT_HELP = f"""Write files in this format: {", ".join(FORMATS)} or all; several with commas or
 by repetition. They go to the current folder if --output-dir is not given."""
 _Formats = Annotated[
-    list[str] | None, _option(_OUTPUT, _FORMAT_HELP, "--format", "-f", metavar="FORMAT")
+    list[str] | None, option(_OUTPUT, _FORMAT_HELP, "--format", "-f", metavar="FORMAT")
 ]
-_Verbose = Annotated[bool, _option(_OUTPUT, "Print the text if files are written.", "--verbose")]
+_Verbose = Annotated[bool, option(_OUTPUT, "Print the text if files are written.", "--verbose")]
 _Quiet = Annotated[
-    bool, _option(_OUTPUT, "No progress line: results and errors only.", "--quiet", "-q")
+    bool, option(_OUTPUT, "No progress line: results and errors only.", "--quiet", "-q")
 ]
-_Channel = Annotated[
-    int | None, _option(_AUDIO, "Use this channel, from 0; all are mixed if unset.", min=0)
-]
-_Clips = Annotated[
-    Any, _option(_AUDIO, "Parts to transcribe, in seconds; all if unset.", **_PARSE_TIMES)
-]
-_Language = Annotated[
-    str | None, _option(_TEXT, "Language spoken, code or English name; detected if unset.")
-]
-_TASK_HELP = "transcribe: write what is said; translate: write it in English."
-_Task = Annotated[str, _option(_TEXT, _TASK_HELP, metavar="TASK")]
-_Prompt = Annotated[
-    str | None, _option(_TEXT, "Text put before the first window, for names and spelling.")
-]
-_Condition = Annotated[
-    Any, _option(_WINDOWS, "Give each window the text of those before it.", **_PARSE_SWITCH)
-]
-_SUPPRESS_HELP = "Token ids never to say, with commas; -1: symbols that are not spoken."
-_Suppress = Annotated[Any, _option(_TEXT, _SUPPRESS_HELP, **_PARSE_IDS)]
-_SuppressBlank = Annotated[Any, _option(_TEXT, "Begin no window with a blank.", **_PARSE_SWITCH)]
-_Temperature = Annotated[float, _option(_TEXT, "0, no sampling, is the only one so far.")]
-_BeamSize = Annotated[int, _option(_TEXT, "1, greedy decoding, is the only one so far.")]
-_WithoutTimestamps = Annotated[
-    bool, _option(_WINDOWS, "One segment for each window.", "--without-timestamps")
-]
-_MaxInitial = Annotated[
-    Any, _option(_WINDOWS, "Latest start in seconds of a window's first segment.", **_PARSE_LIMIT)
-]
-_NoSpeech = Annotated[
-    Any, _option(_WINDOWS, "Skip windows more likely without speech than this.", **_PARSE_LIMIT)
-]
-_Logprob = Annotated[
-    Any, _option(_WINDOWS, "But keep those with a higher mean log probability.", **_PARSE_LIMIT)
-]
-_ChunkLength = Annotated[float, _option(_WINDOWS, "Most seconds of audio in a window, 1 to 30.")]
 
 
+@takes_transcription_options
 def transcribe_command(
-    context: typer.Context,
     files: _Files,
     model: _Model = "base",
     device: _Device = None,
@@ -155,30 +96,14 @@ def transcribe_command(
     formats: _Formats = None,
     verbose: _Verbose = False,
     quiet: _Quiet = False,
-    channel: _Channel = None,
-    clip_timestamps: _Clips = "",
-    language: _Language = None,
-    task: _Task = "transcribe",
-    initial_prompt: _Prompt = None,
-    condition_on_previous_text: _Condition = "True",
-    suppress_tokens: _Suppress = "-1",
-    suppress_blank: _SuppressBlank = "True",
-    temperature: _Temperature = 0.0,
-    beam_size: _BeamSize = 1,
-    without_timestamps: _WithoutTimestamps = False,
-    max_initial_timestamp: _MaxInitial = "1.0",
-    no_speech_threshold: _NoSpeech = "0.6",
-    logprob_threshold: _Logprob = "-1.0",
-    chunk_length: _ChunkLength = 30.0,
+    **given: Any,
 ) -> None:
     """Turn recordings into text with timestamps.
 
     Exit code 0: all done. 1: some failed, each named with its reason on stderr. 2: usage.
     """
-    # The names of `TranscribeOptions` are those of this function, in its context too.
-    options = {option.name: context.params[option.name] for option in fields(TranscribeOptions)}
     try:
-        _check(files, options)
+        options = _checked(files, given)
         job = _Job(
             files=files,
             paths=_paths(files, output_dir, formats),
@@ -190,7 +115,7 @@ def transcribe_command(
                 "batch_size": batch_size,
                 "offline": offline,
             },
-            options=options,
+            options={field.name: getattr(options, field.name) for field in fields(options)},
             quiet=quiet,
         )
         code = _run(job)
@@ -199,16 +124,17 @@ def transcribe_command(
     raise typer.Exit(code)
 
 
-def _check(files: Sequence[str], options: dict[str, Any]) -> None:
-    """Find the caller's mistakes before a model is loaded."""
+def _checked(files: Sequence[str], given: dict[str, Any]) -> TranscribeOptions:
+    """The options; the caller's mistakes are found before a model is loaded."""
     from whisper_jax.text.languages import language_code
 
-    transcribe_options(options)
-    if options["language"] is not None:
-        language_code(options["language"])
+    options = transcribe_options(given)
+    if options.language is not None and options.language.strip().lower() != "auto":
+        language_code(options.language)
     for name in files:
         if Path(name).is_dir():
             raise OptionError(f"{name} is a folder; name the files in it: {Path(name) / '*'}")
+    return options
 
 
 def _paths(

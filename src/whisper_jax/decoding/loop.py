@@ -14,7 +14,17 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from whisper_jax.audio.logmel import log_mel_window
-from whisper_jax.decoding.rules import Rules, TokenIds, apply_rules, choose_greedily
+from whisper_jax.decoding.choose import choose
+from whisper_jax.decoding.rules import Rules, TokenIds
+from whisper_jax.decoding.search import (
+    Search,
+    advance_beams,
+    best_text,
+    empty_texts,
+    extend,
+    nothing_finished,
+    select,
+)
 from whisper_jax.decoding.state import Report, RowState
 from whisper_jax.model.caches import CrossCache, SelfCache, empty_self_cache
 from whisper_jax.model.decoder import decode_tokens, decoder_logits, encode_for_decoder
@@ -35,7 +45,9 @@ class ModelConfig:
         sot: Its start-of-transcript token.
         compute_dtype: The type computed in.
         cache_dtype: The type of keys and values at rest.
-        min_slots: See `whisper_jax.model.decoder.decode_tokens`.
+        min_slots: The fewest slots that products with weights are computed for; few have other
+            last bits on a CPU.
+        min_rows_wide: The fewest rows of such a product while slots have several.
     """
 
     dims: ModelDims
@@ -44,6 +56,14 @@ class ModelConfig:
     compute_dtype: DTypeLike
     cache_dtype: DTypeLike
     min_slots: int = 1
+    min_rows_wide: int = 1
+
+    def slots_computed(self, n_slots: int, n_rows: int) -> int:
+        """How many slots of so many rows are computed, padding included."""
+        if n_rows == 1:
+            return max(n_slots, self.min_slots)
+        fewest = max(n_slots, self.min_slots, -(-self.min_rows_wide // n_rows))
+        return 1 << (fewest - 1).bit_length() if self.min_slots > 1 else fewest
 
 
 @_pytree
@@ -61,15 +81,25 @@ class Windows:
 @_pytree
 @dataclass(frozen=True)
 class Prompts:
-    """A batch of prompts to begin decoding with."""
+    """A batch of prompts to begin decoding with; a prefix is read as part of the prompt."""
 
     slots: Array  # int32 [prompt]
     tokens: Array  # int32 [prompt, position], padded at the end with anything
-    n_tokens: Array  # int32 [prompt]
     sot_index: Array  # int32 [prompt]
-    suppress_first: Array  # bool [prompt, vocab], not allowed as the first token
-    max_tokens: Array  # int32 [prompt]
-    rules: Rules  # of each prompt: [prompt] in place of [slot, row]
+    prefix: Array  # int32 [prompt, found], with which the texts begin
+    suppress_first: Array  # bool [prompt, vocab], not allowed as the first token found
+    rules: Rules  # of each prompt
+    search: Search  # of each prompt
+
+
+@_pytree
+@dataclass(frozen=True)
+class Heard:
+    """What prompts were answered with: all that texts begin with."""
+
+    cache: SelfCache  # [prompt, 1]
+    logits: Array  # float32 [prompt, vocab], of the first token
+    no_speech_prob: Array  # float32 [prompt]
 
 
 def encode_windows(
@@ -122,8 +152,8 @@ def language_logits(
 
 def prefill(
     params: WhisperParams, cross: CrossCache, prompts: Prompts, config: ModelConfig
-) -> RowState:
-    """Read the prompts and find the first token of each: rows [prompt, 1], for `insert`."""
+) -> Heard:
+    """Read the prompts, each once, however many texts are to begin with it."""
     n_prompts, n_positions = prompts.tokens.shape
     hidden, cache, _ = decode_tokens(
         params.decoder,
@@ -134,38 +164,43 @@ def prefill(
         _take_slots(cross, prompts.slots),
         config.compute_dtype,
     )
-    wanted = jnp.stack([prompts.n_tokens - 1, prompts.sot_index], axis=1)
+    n_tokens = prompts.search.n_prompt + prompts.search.n_prefix
+    wanted = jnp.stack([n_tokens - 1, prompts.sot_index], axis=1)
     at_wanted = jnp.take_along_axis(hidden[:, 0], wanted[..., None], axis=1)
     logits = decoder_logits(params.decoder, at_wanted)
     no_speech_prob = jax.nn.softmax(logits[:, 1], axis=-1)[:, config.ids.no_speech]
-
-    fresh = _fresh_rows(prompts, cache, no_speech_prob, config.dims.n_text_ctx // 2)
-    first = jnp.where(prompts.suppress_first, -jnp.inf, logits[:, 0])[:, None]
-    return _append(fresh, first, config)
+    return Heard(cache, logits[:, 0], no_speech_prob)
 
 
-def insert(rows: RowState, fresh: RowState, slots: Int[Array, " prompt"]) -> RowState:
-    """Let every row of each slot begin as the fresh one; the cache is written up to its prompt.
+def insert(rows: RowState, prompts: Prompts, heard: Heard, config: ModelConfig) -> RowState:
+    """Begin the texts of each prompt in its slot: find their first tokens.
 
-    A program of its own: `prefill` need not be compiled anew for every size of the state.
+    A program of its own: `prefill` need not be compiled anew for every size of the state. The
+    prompt is written into row 0 of the cache, where the other rows look it up.
     """
-    n_positions = fresh.cache.n_positions
+    n_rows, slots = rows.done.shape[1], prompts.slots
 
     def put(old: Array, new: Array) -> Array:
         return old.at[slots].set(new, mode="drop")
 
+    fresh = _fresh_rows(prompts, heard, n_rows, config)
+    first = jnp.where(prompts.suppress_first, -jnp.inf, heard.logits)
+    first = jnp.broadcast_to(first[:, None], (slots.shape[0], n_rows, first.shape[-1]))
+    begun = grow(fresh, first, config)
+    n_positions, ancestry = heard.cache.n_positions, rows.cache.ancestry
     cache = SelfCache(
         keys=tuple(
-            old.at[slots, ..., :n_positions].set(new, mode="drop")
-            for old, new in zip(rows.cache.keys, fresh.cache.keys, strict=True)
+            old.at[slots, 0, ..., :n_positions].set(new[:, 0], mode="drop")
+            for old, new in zip(rows.cache.keys, heard.cache.keys, strict=True)
         ),
         values=tuple(
-            old.at[slots, ..., :n_positions, :].set(new, mode="drop")
-            for old, new in zip(rows.cache.values, fresh.cache.values, strict=True)
+            old.at[slots, 0, ..., :n_positions, :].set(new[:, 0], mode="drop")
+            for old, new in zip(rows.cache.values, heard.cache.values, strict=True)
         ),
+        ancestry=None if ancestry is None else ancestry.at[slots].set(0, mode="drop"),
     )
-    # The caches differ in length, so they are left out of the tree that is put as a whole.
-    put_rest = jax.tree.map(put, replace(rows, cache=None), replace(fresh, cache=None))
+    # The caches differ in size, so they are left out of the tree that is put as a whole.
+    put_rest = jax.tree.map(put, replace(rows, cache=None), replace(begun, cache=None))
     return replace(put_rest, cache=cache)
 
 
@@ -210,41 +245,47 @@ def decode_step(
     params: WhisperParams, cross: CrossCache, rows: RowState, config: ModelConfig
 ) -> RowState:
     """Find one more token for every row that is not done."""
-    last = jnp.maximum(rows.n_found - 1, 0)
-    tokens = jnp.take_along_axis(rows.tokens, last[..., None], axis=-1)
+    n_slots, n_rows = rows.done.shape
+    last = jnp.maximum(rows.texts.n_found - 1, 0)
+    tokens = jnp.take_along_axis(rows.texts.tokens, last[..., None], axis=-1)
     hidden, cache, _ = decode_tokens(
         params.decoder,
         config.dims,
         tokens,
-        rows.n_prompt + last,
+        rows.search.n_prompt[:, None] + last,
         rows.cache,
         cross,
         config.compute_dtype,
-        min_slots=config.min_slots,
+        min_slots=config.slots_computed(n_slots, n_rows),
     )
-    logits = decoder_logits(params.decoder, hidden[:, :, 0])[: tokens.shape[0]]
-    return _append(replace(rows, cache=cache), logits, config)
+    logits = decoder_logits(params.decoder, hidden[:, :, 0])[:n_slots]
+    return grow(replace(rows, cache=cache), logits, config)
 
 
-def _append(
-    rows: RowState, logits: Float[Array, "slot row vocab"], config: ModelConfig
-) -> RowState:
-    """Apply the rules, choose, and write the choice down in the rows that are not done."""
-    ruled = apply_rules(logits, rows.rules, rows.tokens, rows.n_found, config.ids)
-    token, logprob = choose_greedily(ruled)
-    active = ~rows.done
-    is_text = active & (token != config.ids.eot)
-    here = is_text[..., None] & (jnp.arange(rows.tokens.shape[-1]) == rows.n_found[..., None])
-    n_found = rows.n_found + is_text
+def grow(rows: RowState, logits: Float[Array, "slot row vocab"], config: ModelConfig) -> RowState:
+    """Choose the next tokens, and write them down in the rows that are not done."""
+    search, texts, active = rows.search, rows.texts, ~rows.done
+    choice = choose(
+        logits, texts.tokens, texts.n_found, active, rows.rules, search.draws, config.ids
+    )
+    longer, done = extend(texts, choice, active, config.ids.eot)
+    finished, cache, ancestry = rows.finished, rows.cache, rows.cache.ancestry
+    if ancestry is not None:  # else there is one row: no beams
+        beams, reached, source = advance_beams(texts, choice, finished, search, config.ids.eot)
+        advances = search.is_beam & jnp.any(active, axis=1)
+        longer = select(advances, beams, longer)
+        finished = select(advances, reached, finished)
+        # Nor does a search go on when nothing possible is left to say.
+        is_over = (finished.count >= search.max_finished) | (longer.sum_logprob[:, 0] == -jnp.inf)
+        done = jnp.where(advances[:, None], is_over[:, None], done)
+        own = jnp.arange(source.shape[1])
+        source = jnp.where(advances[:, None], source, own)
+        cache = replace(cache, ancestry=jnp.take_along_axis(ancestry, source[..., None], 1))
     # The last token found need not fit into the context: nothing is asked of it.
-    is_full = (n_found >= rows.max_tokens) | (rows.n_prompt + n_found > config.dims.n_text_ctx)
+    n_positions = search.n_prompt[:, None] + longer.n_found
+    is_full = (longer.n_found >= search.max_found[:, None]) | (n_positions > config.dims.n_text_ctx)
     return replace(
-        rows,
-        tokens=jnp.where(here, token[..., None], rows.tokens),
-        logprobs=jnp.where(here, logprob[..., None], rows.logprobs),
-        n_found=n_found,
-        sum_logprob=rows.sum_logprob + jnp.where(active, logprob, 0.0),
-        done=rows.done | ~is_text | is_full,
+        rows, texts=longer, done=rows.done | done | is_full, finished=finished, cache=cache
     )
 
 
@@ -252,34 +293,38 @@ def _take_slots(cross: CrossCache, slots: Int[Array, " window"]) -> CrossCache:
     return jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
 
 
-def _fresh_rows(
-    prompts: Prompts, cache: SelfCache, no_speech_prob: Array, max_found: int
-) -> RowState:
-    """Rows [prompt, 1] that have read their prompt and found nothing."""
-    lead = (prompts.slots.shape[0], 1)
+def _fresh_rows(prompts: Prompts, heard: Heard, n_rows: int, config: ModelConfig) -> RowState:
+    """Rows [prompt, row] that begin with their prefix and have found nothing."""
+    n_prompts, row = prompts.slots.shape[0], jnp.arange(n_rows)
+    search, max_found = prompts.search, config.dims.n_text_ctx
+    texts = empty_texts((n_prompts, n_rows), max_found)
+    # All beams are the same at first: one is enough to go on from.
+    is_copy = search.is_beam[:, None] & (row > 0)
+    texts = replace(
+        texts,
+        tokens=jnp.broadcast_to(prompts.prefix[:, None], texts.tokens.shape),
+        n_found=jnp.broadcast_to(search.n_prefix[:, None], texts.n_found.shape),
+        sum_logprob=jnp.where(is_copy, -jnp.inf, 0.0),
+    )
     return RowState(
-        tokens=jnp.zeros((*lead, max_found), jnp.int32),
-        logprobs=jnp.zeros((*lead, max_found), jnp.float32),
-        n_found=jnp.zeros(lead, jnp.int32),
-        n_prompt=prompts.n_tokens[:, None],
-        max_tokens=prompts.max_tokens[:, None],
-        sum_logprob=jnp.zeros(lead, jnp.float32),
-        no_speech_prob=no_speech_prob[:, None],
-        done=jnp.zeros(lead, bool),
-        rules=jax.tree.map(lambda leaf: leaf[:, None], prompts.rules),
-        cache=cache,
+        texts=texts,
+        done=row >= search.n_rows[:, None],
+        finished=nothing_finished(n_prompts, max_found),
+        no_speech_prob=heard.no_speech_prob,
+        search=search,
+        rules=prompts.rules,
+        cache=empty_self_cache(config.dims, n_prompts, n_rows, 1, config.cache_dtype),
     )
 
 
 def _report(rows: RowState, n_steps: Array, n_active_row_steps: Array) -> Report:
+    longest = jnp.max(rows.texts.n_found, axis=1)
     return Report(
-        tokens=rows.tokens,
-        logprobs=rows.logprobs,
-        n_found=rows.n_found,
-        n_prompt=rows.n_prompt,
-        sum_logprob=rows.sum_logprob,
+        best=best_text(rows.texts, rows.finished, rows.search),
+        n_prefix=rows.search.n_prefix,
         no_speech_prob=rows.no_speech_prob,
-        done=rows.done,
+        done=jnp.all(rows.done, axis=1),
+        n_positions=rows.search.n_prompt + longest,
         n_steps=n_steps[None],
         n_active_row_steps=n_active_row_steps[None],
     )

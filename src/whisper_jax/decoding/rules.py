@@ -26,17 +26,21 @@ class TokenIds:
 @_pytree
 @dataclass(frozen=True)
 class Rules:
-    """The rules of each row.
+    """The rules of each slot.
 
     Attributes:
-        suppress: bool [slot, row, vocab], tokens that are never chosen.
-        timestamps: bool [slot, row], whether timestamps must come in pairs.
-        max_initial_timestamp: int32 [slot, row], latest first timestamp in 20 ms steps.
+        suppress: bool [slot, vocab], tokens that are never chosen.
+        timestamps: bool [slot], whether timestamps must come in pairs.
+        max_initial_timestamp: int32 [slot], latest first timestamp in 20 ms steps.
+        repetition_penalty: float32 [slot], see `penalise_repetition`; 1 is none.
+        no_repeat_ngram_size: int32 [slot], see `forbid_repeated_ngrams`; 0 is none.
     """
 
     suppress: Array
     timestamps: Array
     max_initial_timestamp: Array
+    repetition_penalty: Array
+    no_repeat_ngram_size: Array
 
 
 def apply_rules(
@@ -48,23 +52,27 @@ def apply_rules(
 ) -> Float[Array, "slot row vocab"]:
     """Logits with everything that may not be said at minus infinity.
 
+    The rules against repetition are not among these: most slots have none, and they cost more
+    (`apply_repetition_rules`, which comes first).
+
     Args:
         logits: Of the next token.
-        rules: Of each row.
+        rules: Of each slot.
         tokens: What was found so far; only the first ``n_found`` of a row count.
         n_found: Tokens found so far.
         ids: The special tokens.
     """
-    allowed = jnp.where(rules.suppress, -jnp.inf, logits)
-    timed = timestamp_rules(allowed, tokens, n_found, rules.max_initial_timestamp, ids)
-    return jnp.where(rules.timestamps[..., None], timed, allowed)
+    allowed = jnp.where(rules.suppress[:, None], -jnp.inf, logits)
+    latest = rules.max_initial_timestamp[:, None]
+    timed = timestamp_rules(allowed, tokens, n_found, latest, ids)
+    return jnp.where(rules.timestamps[:, None, None], timed, allowed)
 
 
 def timestamp_rules(
     logits: Float[Array, "slot row vocab"],
     tokens: Int[Array, "slot row found"],
     n_found: Int[Array, "slot row"],
-    max_initial: Int[Array, "slot row"],
+    max_initial: Int[Array, "slot 1"],
     ids: TokenIds,
 ) -> Float[Array, "slot row vocab"]:
     """Timestamps begin the text, come in pairs, rise, and win if together they are likelier.
@@ -104,14 +112,3 @@ def _endings(
     last = jnp.any(is_timestamp & (position == n_found[..., None] - 1), axis=-1)
     before_last = jnp.any(is_timestamp & (position == n_found[..., None] - 2), axis=-1)
     return n_found == 0, last, before_last | (n_found < 2)
-
-
-def choose_greedily(
-    logits: Float[Array, "slot row vocab"],
-) -> tuple[Int[Array, "slot row"], Float[Array, "slot row"]]:
-    """The likeliest token (the lowest id among equals) and its natural-log probability."""
-    # `max` and the smallest index equal to it: on a CPU several times faster than `argmax`.
-    highest = jnp.max(logits, axis=-1, keepdims=True)
-    token = jnp.arange(logits.shape[-1])
-    chosen = jnp.min(jnp.where(logits == highest, token, logits.shape[-1]), axis=-1)
-    return chosen.astype(jnp.int32), -jnp.log(jnp.sum(jnp.exp(logits - highest), axis=-1))

@@ -7,8 +7,23 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
+from whisper_jax.decoding.choose import Draws
 from whisper_jax.decoding.rules import Rules
-from whisper_jax.model.caches import CrossCache, SelfCache, empty_cross_cache, empty_self_cache
+from whisper_jax.decoding.search import (
+    Finished,
+    Search,
+    Texts,
+    empty_texts,
+    nothing_finished,
+)
+from whisper_jax.model.caches import (
+    CrossCache,
+    SelfCache,
+    empty_cross_cache,
+    empty_self_cache,
+    fit,
+    fit_self_cache,
+)
 from whisper_jax.model.dims import ModelDims
 
 _pytree = jax.tree_util.register_dataclass
@@ -17,29 +32,23 @@ _pytree = jax.tree_util.register_dataclass
 @_pytree
 @dataclass(frozen=True)
 class RowState:
-    """The texts being written, ``[slot, row]`` of them.
+    """The texts being written, and what was asked for.
 
     Attributes:
-        tokens: int32 [slot, row, max_found], tokens found, without prompt and end-of-text.
-        logprobs: float32 [slot, row, max_found], the log probability of each.
-        n_found: int32 [slot, row], how many.
-        n_prompt: int32 [slot, row], tokens before the first that was found.
-        max_tokens: int32 [slot, row], most tokens to find, end-of-text included.
-        sum_logprob: float32 [slot, row], of the tokens found and end-of-text.
-        no_speech_prob: float32 [slot, row], read at the start-of-transcript token.
+        texts: [slot, row] of them.
         done: bool [slot, row]: nothing more is to be found.
-        rules: What each row may not say.
+        finished: The beams that have found their end.
+        no_speech_prob: float32 [slot], read at the start-of-transcript token.
+        search: What was asked for.
+        rules: What each slot's texts may not say.
         cache: Self-attention keys and values; holds all tokens but the last found.
     """
 
-    tokens: Array
-    logprobs: Array
-    n_found: Array
-    n_prompt: Array
-    max_tokens: Array
-    sum_logprob: Array
-    no_speech_prob: Array
+    texts: Texts
     done: Array
+    finished: Finished
+    no_speech_prob: Array
+    search: Search
     rules: Rules
     cache: SelfCache
 
@@ -49,20 +58,21 @@ class RowState:
 class Report:
     """What the host reads after a call: small, and separate from the donated state.
 
-    All but the last two are those of `RowState`.
-
     Attributes:
+        best: The best text of each slot so far, [slot].
+        n_prefix: int32 [slot], how many of its tokens were given.
+        no_speech_prob: See `RowState`.
+        done: bool [slot]: its rows are all done.
+        n_positions: int32 [slot], tokens of the prompt and of the longest row.
         n_steps: int32 [1], steps that this shard ran.
         n_active_row_steps: int32 [1], rows not yet done, summed over these steps.
     """
 
-    tokens: Array
-    logprobs: Array
-    n_found: Array
-    n_prompt: Array
-    sum_logprob: Array
+    best: Texts
+    n_prefix: Array
     no_speech_prob: Array
     done: Array
+    n_positions: Array
     n_steps: Array
     n_active_row_steps: Array
 
@@ -84,31 +94,37 @@ def empty_pool(
     dtype: DTypeLike,
 ) -> PoolState:
     """A pool of ``n_slots`` slots of ``n_rows`` rows, all done, with room for ``n_positions``."""
-    lead, max_found = (n_slots, n_rows), dims.n_text_ctx // 2
-    integers, floats = jnp.zeros(lead, jnp.int32), jnp.zeros(lead, jnp.float32)
+    integers, floats = jnp.zeros(n_slots, jnp.int32), jnp.zeros(n_slots, jnp.float32)
     return PoolState(
         cross=empty_cross_cache(dims, n_slots, dims.n_audio_ctx, dtype),
         rows=RowState(
-            tokens=jnp.zeros((*lead, max_found), jnp.int32),
-            logprobs=jnp.zeros((*lead, max_found), jnp.float32),
-            n_found=integers,
-            n_prompt=integers,
-            max_tokens=integers,
-            sum_logprob=floats,
+            texts=empty_texts((n_slots, n_rows), dims.n_text_ctx),
+            done=jnp.ones((n_slots, n_rows), bool),
+            finished=nothing_finished(n_slots, dims.n_text_ctx),
             no_speech_prob=floats,
-            done=jnp.ones(lead, bool),
-            rules=Rules(
-                suppress=jnp.zeros((*lead, dims.n_vocab), bool),
-                timestamps=jnp.zeros(lead, bool),
-                max_initial_timestamp=integers,
+            search=Search(
+                n_rows=integers,
+                n_prompt=integers,
+                n_prefix=integers,
+                max_found=integers,
+                max_finished=integers,
+                length_penalty=floats,
+                draws=Draws(temperature=floats, seed=jnp.zeros(n_slots, jnp.uint32)),
             ),
-            cache=empty_self_cache(dims, *lead, n_positions, dtype),
+            rules=Rules(
+                suppress=jnp.zeros((n_slots, dims.n_vocab), bool),
+                timestamps=jnp.zeros(n_slots, bool),
+                max_initial_timestamp=integers,
+                repetition_penalty=jnp.ones(n_slots, jnp.float32),
+                no_repeat_ngram_size=integers,
+            ),
+            cache=empty_self_cache(dims, n_slots, n_rows, n_positions, dtype),
         ),
     )
 
 
 def resize_pool(state: PoolState, sources: Array, n_positions: int) -> PoolState:
-    """The same windows and rows in another number of slots, with room for other lengths.
+    """The same windows and texts in another number of slots, with room for other lengths.
 
     Args:
         state: What there is.
@@ -118,22 +134,20 @@ def resize_pool(state: PoolState, sources: Array, n_positions: int) -> PoolState
     """
     is_used = (sources < state.rows.done.shape[0])[:, None]
     state = jax.tree.map(lambda leaf: leaf.at[sources].get(mode="clip"), state)
-    rows = stretch_rows(state.rows, n_positions)
+    rows = fit_rows(state.rows, state.rows.done.shape[1], n_positions)
     return PoolState(state.cross, replace(rows, done=rows.done | ~is_used))
 
 
-def stretch_rows(rows: RowState, n_positions: int) -> RowState:
-    """The same rows with other room in the self-attention cache."""
-    cache = SelfCache(
-        keys=tuple(_fit(array, -1, n_positions) for array in rows.cache.keys),
-        values=tuple(_fit(array, -2, n_positions) for array in rows.cache.values),
+def fit_rows(rows: RowState, n_rows: int, n_positions: int) -> RowState:
+    """The same texts with other room: for more or fewer rows, and in the self-attention cache.
+
+    Of the rows there are, those that are in use come first.
+    """
+    n_new = n_rows - rows.done.shape[1]
+    done = jnp.pad(rows.done, ((0, 0), (0, max(n_new, 0))), constant_values=True)
+    return replace(
+        rows,
+        texts=jax.tree.map(lambda leaf: fit(leaf, 1, n_rows), rows.texts),
+        done=done[:, :n_rows],
+        cache=fit_self_cache(rows.cache, n_rows, n_positions),
     )
-    return replace(rows, cache=cache)
-
-
-def _fit(array: Array, axis: int, size: int) -> Array:
-    axis %= array.ndim
-    missing = size - array.shape[axis]
-    if missing <= 0:
-        return jax.lax.slice_in_dim(array, 0, size, axis=axis)
-    return jnp.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)])

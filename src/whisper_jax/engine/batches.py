@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_jax.audio.units import N_WINDOW_SAMPLES
+from whisper_jax.decoding.choose import Draws
 from whisper_jax.decoding.loop import Prompts, Windows
 from whisper_jax.decoding.rules import Rules
+from whisper_jax.decoding.search import Search
 from whisper_jax.decoding.state import Report
 from whisper_jax.engine.scheduler import Slot
+from whisper_jax.model.dims import ModelDims
 from whisper_jax.requests import Decode, Decoded, Encode
 
 _NO_LIMIT = np.iinfo(np.int32).max // 2
@@ -51,36 +54,79 @@ def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_audio_ctx: 
 
 
 def prompts_batch(
-    layout: BatchLayout, requests: Sequence[Decode], n_positions: int, n_vocab: int
+    layout: BatchLayout, requests: Sequence[Decode], n_positions: int, dims: ModelDims
 ) -> Prompts:
     """The prompts of a call; padding entries are prompts of one token."""
     n = layout.n_entries
-    tokens, n_tokens = np.zeros((n, n_positions), np.int32), np.ones(n, np.int32)
-    sot_index, max_tokens = np.zeros(n, np.int32), np.ones(n, np.int32)
-    first, suppress = np.zeros((n, n_vocab), bool), np.zeros((n, n_vocab), bool)
-    timestamps, latest = np.zeros(n, bool), np.full(n, _NO_LIMIT, np.int32)
+    tokens, prefix = np.zeros((n, n_positions), np.int32), np.zeros((n, dims.n_text_ctx), np.int32)
+    sot_index, first = np.zeros(n, np.int32), np.zeros((n, dims.n_vocab), bool)
     for place, request in zip(layout.places, requests, strict=True):
         text = request.prompt + request.prefix
         tokens[place, : len(text)] = text
-        n_tokens[place], sot_index[place] = len(text), request.sot_index
-        max_tokens[place] = request.max_tokens
+        prefix[place, : len(request.prefix)] = request.prefix
+        sot_index[place] = request.sot_index
         first[place, list(request.rules.suppress_first)] = True
-        suppress[place, list(request.rules.suppress)] = True
-        timestamps[place] = request.rules.timestamps
-        if request.rules.max_initial_timestamp_index is not None:
-            latest[place] = request.rules.max_initial_timestamp_index
-    rules = Rules(suppress, timestamps, latest)  # pyright: ignore[reportArgumentType]
-    return Prompts(layout.slots, tokens, n_tokens, sot_index, first, max_tokens, rules)  # pyright: ignore[reportArgumentType]
+    return Prompts(
+        slots=layout.slots,  # pyright: ignore[reportArgumentType]
+        tokens=tokens,  # pyright: ignore[reportArgumentType]
+        sot_index=sot_index,  # pyright: ignore[reportArgumentType]
+        prefix=prefix,  # pyright: ignore[reportArgumentType]
+        suppress_first=first,  # pyright: ignore[reportArgumentType]
+        rules=_rules(layout, requests, dims.n_vocab),
+        search=_search(layout, requests),
+    )
+
+
+def _rules(layout: BatchLayout, requests: Sequence[Decode], n_vocab: int) -> Rules:
+    n = layout.n_entries
+    suppress, timestamps = np.zeros((n, n_vocab), bool), np.zeros(n, bool)
+    latest, penalty = np.full(n, _NO_LIMIT, np.int32), np.ones(n, np.float32)
+    ngram_size = np.zeros(n, np.int32)
+    for place, request in zip(layout.places, requests, strict=True):
+        rules = request.rules
+        suppress[place, list(rules.suppress)] = True
+        timestamps[place] = rules.timestamps
+        if rules.max_initial_timestamp_index is not None:
+            latest[place] = rules.max_initial_timestamp_index
+        penalty[place] = rules.repetition_penalty
+        ngram_size[place] = rules.no_repeat_ngram_size
+    return Rules(suppress, timestamps, latest, penalty, ngram_size)  # pyright: ignore[reportArgumentType]
+
+
+def _search(layout: BatchLayout, requests: Sequence[Decode]) -> Search:
+    n = layout.n_entries
+    counts = np.ones((5, n), np.int32)
+    n_rows, n_prompt, n_prefix, max_found, max_finished = counts
+    length_penalty, temperature = np.full(n, np.nan, np.float32), np.zeros(n, np.float32)
+    n_prefix[:], seed = 0, np.zeros(n, np.uint32)
+    for place, request in zip(layout.places, requests, strict=True):
+        n_rows[place], seed[place] = request.n_rows, request.seed
+        n_prompt[place], n_prefix[place] = len(request.prompt), len(request.prefix)
+        max_found[place] = len(request.prefix) + request.max_tokens
+        max_finished[place] = max(1, round(request.beam_size * request.patience))
+        temperature[place] = request.temperature
+        if request.length_penalty is not None:
+            length_penalty[place] = request.length_penalty
+    return Search(
+        n_rows=n_rows,  # pyright: ignore[reportArgumentType]
+        n_prompt=n_prompt,  # pyright: ignore[reportArgumentType]
+        n_prefix=n_prefix,  # pyright: ignore[reportArgumentType]
+        max_found=max_found,  # pyright: ignore[reportArgumentType]
+        max_finished=max_finished,  # pyright: ignore[reportArgumentType]
+        length_penalty=length_penalty,  # pyright: ignore[reportArgumentType]
+        draws=Draws(temperature=temperature, seed=seed),  # pyright: ignore[reportArgumentType]
+    )
 
 
 def decoded(report: Report, at: int) -> Decoded:
-    """The text in the one row of a slot, from arrays that were read."""
-    n_found = int(report.n_found[at, 0])
+    """The best text of a slot, from arrays that were read."""
+    best, n_found = report.best, int(report.best.n_found[at])
     return Decoded(
-        tokens=_integers(report.tokens[at, 0, :n_found]),
-        token_logprobs=_floats(report.logprobs[at, 0, :n_found]),
-        sum_logprob=float(report.sum_logprob[at, 0]),
-        no_speech_prob=float(report.no_speech_prob[at, 0]),
+        tokens=_integers(best.tokens[at, :n_found]),
+        token_logprobs=_floats(best.logprobs[at, :n_found]),
+        sum_logprob=float(best.sum_logprob[at]),
+        no_speech_prob=float(report.no_speech_prob[at]),
+        n_prefix=int(report.n_prefix[at]),
     )
 
 

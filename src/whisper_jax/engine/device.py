@@ -56,6 +56,14 @@ class DeviceCounts:
         self.seconds[program] = self.seconds.get(program, 0.0) + perf_counter() - start_s
 
 
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """What a decode takes of a pool: the rows of its slot, and the tokens of its longest row."""
+
+    n_rows: int
+    n_positions: int
+
+
 class DevicePool:
     """The slots of one model on the devices of a mesh."""
 
@@ -64,8 +72,8 @@ class DevicePool:
         self.policy = policy
         self.counts = DeviceCounts()
         self._state: PoolState | None = None
-        self._lengths: dict[Slot, int] = {}
-        self._unread: tuple[Report, tuple[Slot, ...]] | None = None
+        self._decoding: dict[Slot, _Size] = {}
+        self._unread: tuple[Report, tuple[Slot, ...], int] | None = None
 
     def resize(
         self, n_slots: int, moves: Sequence[tuple[Slot, Slot]]
@@ -77,7 +85,7 @@ class DevicePool:
         start_s = perf_counter()
         finished = self._read_pending()
         renamed = dict(moves)
-        self._lengths = {renamed[s]: n for s, n in self._lengths.items() if s in renamed}
+        self._decoding = {renamed[s]: size for s, size in self._decoding.items() if s in renamed}
         n_positions = self._positions_needed(0, n_slots)
         if self._state is None:
             self._state = self.programs.empty(n_slots, 1, n_positions)
@@ -121,14 +129,15 @@ class DevicePool:
         start_s = perf_counter()
         for slot, request in items:
             self.forget(slot)
-            self._lengths[slot] = len(request.prompt) + len(request.prefix)
-        n_prompt = self.prompt_bucket(max(self._lengths[slot] for slot, _ in items))
+            n_tokens = len(request.prompt) + len(request.prefix)
+            self._decoding[slot] = _Size(request.n_rows, n_tokens)
+        n_prompt = self.prompt_bucket(max(self._decoding[slot].n_positions for slot, _ in items))
         self._make_room(n_prompt)
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
-        n_vocab = self.programs.config.dims.n_vocab
-        prompts = prompts_batch(layout, [request for _, request in items], n_prompt, n_vocab)
-        fresh = self.programs.prefill(self._pool.cross, prompts)
-        rows = self.programs.insert(self._pool.rows, fresh, layout.slots)
+        dims = self.programs.config.dims
+        prompts = prompts_batch(layout, [request for _, request in items], n_prompt, dims)
+        heard = self.programs.prefill(self._pool.cross, prompts)
+        rows = self.programs.insert(self._pool.rows, prompts, heard)
         self._state = replace(self._pool, rows=rows)
         self.counts.prompts += len(items)
         self.counts.add_seconds("prefill", start_s)
@@ -147,7 +156,8 @@ class DevicePool:
         self._state = replace(self._pool, rows=rows)
         finished = self._read_pending()
         done_before = {slot for slot, _ in finished}
-        self._unread = (report, tuple(slot for slot in slots if slot not in done_before))
+        unread = tuple(slot for slot in slots if slot not in done_before)
+        self._unread = (report, unread, self._pool.rows.done.shape[1])
         if not self.policy.reads_late:
             finished = self._read_pending()
         self.counts.add_seconds("run", start_s)
@@ -155,15 +165,15 @@ class DevicePool:
 
     def forget(self, slot: Slot) -> None:
         """The slot has been freed or has a new window: an unread result of it is void."""
-        self._lengths.pop(slot, None)
+        self._decoding.pop(slot, None)
         if self._unread is not None:
-            report, slots = self._unread
-            self._unread = (report, tuple(other for other in slots if other != slot))
+            report, slots, n_rows = self._unread
+            self._unread = (report, tuple(other for other in slots if other != slot), n_rows)
 
     def drop(self) -> None:
         """Forget everything, after a failure of the device."""
         self._state, self._unread = None, None
-        self._lengths.clear()
+        self._decoding.clear()
 
     def prompt_bucket(self, n_tokens: int) -> int:
         """The length that a prompt is padded to."""
@@ -173,27 +183,36 @@ class DevicePool:
         """Wait for the last call and read it, if it is still to be read."""
         if self._unread is None:
             return []
-        (report, slots), self._unread = self._unread, None
+        (report, slots, n_rows), self._unread = self._unread, None
         read = jax.tree.map(np.asarray, report)
         n_slots = read.done.shape[0] // self.programs.n_shards
-        n_rows = read.done.shape[1]
         self.counts.active_row_steps += int(read.n_active_row_steps.sum())
         self.counts.row_steps += int(read.n_steps.sum()) * n_slots * n_rows
         finished: list[tuple[Slot, Decoded]] = []
         for slot in slots:
             at = slot.shard * n_slots + slot.index
-            self._lengths[slot] = int((read.n_prompt[at] + read.n_found[at]).max())
-            if read.done[at].all():
-                finished.append((slot, decoded(read, at)))
-                self.counts.tokens += int(read.n_found[at].sum())
-                del self._lengths[slot]
+            size = self._decoding[slot]
+            self._decoding[slot] = replace(size, n_positions=int(read.n_positions[at]))
+            if read.done[at]:
+                text = decoded(read, at)
+                finished.append((slot, text))
+                self.counts.tokens += len(text.tokens) - text.n_prefix
+                del self._decoding[slot]
         return finished
 
     def _make_room(self, n_prompt: int) -> None:
-        needed = self._positions_needed(n_prompt, self._n_slots)
-        if needed > self._pool.rows.cache.n_positions:
-            rows = self.programs.stretch(self._pool.rows, needed)
+        """Make the rows of the slots as many, and as long, as is needed now."""
+        n_rows = self._rows_needed()
+        cache = self._pool.rows.cache
+        n_positions = max(self._positions_needed(n_prompt, self._n_slots), cache.n_positions)
+        if (n_rows, n_positions) != (cache.n_rows, cache.n_positions):
+            rows = self.programs.fit(self._pool.rows, n_rows, n_positions)
             self._state = replace(self._pool, rows=rows)
+
+    def _rows_needed(self) -> int:
+        """The rows of the decode that has most, as a bucket."""
+        most = max((size.n_rows for size in self._decoding.values()), default=1)
+        return bucket_of(self.policy.row_buckets, most)
 
     def _positions_needed(self, n_prompt: int, n_slots: int) -> int:
         """Room for the longest row after the next call, as a bucket."""
@@ -201,8 +220,8 @@ class DevicePool:
         fewest = self.policy.fewest_positions(n_slots, dims.n_text_head)
         # What was not read yet may already be a call further on.
         unread_steps = self.policy.max_steps * (2 if self.policy.reads_late else 1)
-        longest = max(self._lengths.values(), default=0) + unread_steps
-        needed = max(n_prompt, fewest, longest)
+        longest = max((size.n_positions for size in self._decoding.values()), default=0)
+        needed = max(n_prompt, fewest, longest + unread_steps)
         return bucket_of(self.policy.position_buckets, min(needed, dims.n_text_ctx))
 
     @property

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
 from whisper_jax.requests import (
@@ -19,7 +20,11 @@ from whisper_jax.requests import (
 )
 
 type Hear = Callable[[Encode, Decode], Decoded]
-"""What is said in a window, when it is asked for in this way."""
+"""What is said in a window after the prefix, when it is asked for in this way: at which
+temperature, with which prompt."""
+type Speak = Callable[[Encode], Mapping[int, float]]
+"""Probabilities of the languages of a window, by their place among those asked for. The others
+share what is left."""
 
 
 class FakeEngine:
@@ -27,18 +32,19 @@ class FakeEngine:
 
     Args:
         hear: Gives the text of a window, or raises what `Decode` is to fail with.
-        language_index: Which of the languages asked for is the certain one.
+        languages: Which of the languages asked for is the certain one in all windows, or a
+            function that tells for each.
 
     Attributes:
         log: Every request, in order, with its origin.
         held: The windows in slots, by program.
     """
 
-    def __init__(self, hear: Hear, language_index: int = 0) -> None:
+    def __init__(self, hear: Hear, languages: int | Speak = 0) -> None:
         self.log: list[tuple[Origin, EngineRequest]] = []
         self.held: dict[int, Encode] = {}
         self._hear = hear
-        self._language_index = language_index
+        self._languages = languages
         self._queue: deque[
             tuple[Origin, EngineRequest, Callable[[EngineResult | Exception], None]]
         ] = deque()
@@ -106,9 +112,23 @@ class FakeEngine:
             case _ if program not in self.held:
                 raise EngineError("the window is no longer in a slot; encode it again")
             case DetectLanguage():
-                n = len(request.language_tokens)
-                return LanguageScores(
-                    probabilities=tuple(float(i == self._language_index) for i in range(n))
-                )
+                return self._scores(self.held[program], len(request.language_tokens))
             case Decode():
-                return self._hear(self.held[program], request)
+                heard = self._hear(self.held[program], request)
+                return with_prefix(heard, request.prefix)
+
+    def _scores(self, window: Encode, n: int) -> LanguageScores:
+        certain = self._languages
+        known = {certain: 1.0} if isinstance(certain, int) else certain(window)
+        rest = (1.0 - sum(known.values())) / max(1, n - len(known))
+        return LanguageScores(probabilities=tuple(known.get(index, rest) for index in range(n)))
+
+
+def with_prefix(heard: Decoded, prefix: tuple[int, ...]) -> Decoded:
+    """The answer to a request with this prefix, of which the rest is given."""
+    return replace(
+        heard,
+        tokens=prefix + heard.tokens,
+        token_logprobs=(0.0,) * len(prefix) + heard.token_logprobs,
+        n_prefix=len(prefix),
+    )

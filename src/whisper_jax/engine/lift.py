@@ -21,7 +21,7 @@ from whisper_jax.decoding.loop import (
     prefill,
     run_steps,
 )
-from whisper_jax.decoding.state import PoolState, empty_pool, resize_pool, stretch_rows
+from whisper_jax.decoding.state import PoolState, empty_pool, fit_rows, resize_pool
 from whisper_jax.model.params import WhisperParams
 
 SPLIT, WHOLE = P("data"), P()
@@ -30,10 +30,10 @@ SPLIT, WHOLE = P("data"), P()
 class DevicePrograms:
     """The programs of one model on one mesh; each compiles once for each set of shapes.
 
-    What recompiles: the number of slots (all); the room for tokens (``run``, ``insert``,
-    ``resize``, ``stretch``); the windows in a call and whether some are masked (``encode``); the
-    windows in a call (``language``); the prompts in a call and their length bucket (``prefill``,
-    ``insert``).
+    What recompiles: the number of slots (all); the rows of a slot and the room for tokens
+    (``run``, ``insert``, ``resize``, ``fit``); the windows in a call and whether some are masked
+    (``encode``); the windows in a call (``language``); the prompts in a call and their length
+    bucket (``prefill``, ``insert``).
     """
 
     def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
@@ -62,15 +62,16 @@ class DevicePrograms:
         return program(self._params, cross, slots)
 
     def prefill(self, cross: Any, prompts: Any) -> Any:
-        """`prefill`: rows for `insert`."""
+        """`prefill`: what was heard, for `insert`."""
         body = partial(prefill, config=self.config)
         program = self._program("prefill", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
         return program(self._params, cross, prompts)
 
-    def insert(self, rows: Any, fresh: Any, slots: Any) -> Any:
+    def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
         """`insert`; the rows are donated."""
-        program = self._program("insert", None, insert, (SPLIT, SPLIT, SPLIT), SPLIT, donate=0)
-        return program(rows, fresh, slots)
+        body = partial(insert, config=self.config)
+        program = self._program("insert", None, body, (SPLIT, SPLIT, SPLIT), SPLIT, donate=0)
+        return program(rows, prompts, heard)
 
     def run(self, cross: Any, rows: Any, running: Any, limits: Any) -> Any:
         """`run_steps`; the rows are donated."""
@@ -85,10 +86,10 @@ class DevicePrograms:
         program = self._program("resize", n_positions, body, (SPLIT, SPLIT), SPLIT)
         return program(state, sources)
 
-    def stretch(self, rows: Any, n_positions: int) -> Any:
-        """`stretch_rows`; the rows are donated."""
-        body = partial(stretch_rows, n_positions=n_positions)
-        return self._program("stretch", n_positions, body, (SPLIT,), SPLIT)(rows)
+    def fit(self, rows: Any, n_rows: int, n_positions: int) -> Any:
+        """`fit_rows`; the old rows are the caller's to let go."""
+        body = partial(fit_rows, n_rows=n_rows, n_positions=n_positions)
+        return self._program("fit", (n_rows, n_positions), body, (SPLIT,), SPLIT)(rows)
 
     def empty(self, n_slots: int, n_rows: int, n_positions: int) -> PoolState:
         """`empty_pool` on every shard."""

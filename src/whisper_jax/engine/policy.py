@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from whisper_jax.options import ComputeType
+from whisper_jax.options import MAX_HYPOTHESES, ComputeType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,9 @@ class DevicePolicy:
         reads_late: Read the result of a call only after the next has been started, so that the
             device never waits for the host. A finished slot then idles for one call.
         slot_buckets: Numbers of slots a pool may have, rising.
+        row_buckets: Numbers of rows a slot may have, rising.
         min_rows: The fewest rows of a product with a weight; padding fills them up.
+        min_rows_wide: The same while slots have several rows.
         min_numbers: The fewest numbers of an array on the way of a row.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
@@ -28,7 +30,9 @@ class DevicePolicy:
     stop_after: int
     reads_late: bool
     slot_buckets: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
+    row_buckets: tuple[int, ...] = (1, 2, 5, 8, 16, MAX_HYPOTHESES)
     min_rows: int = 1
+    min_rows_wide: int = 1
     min_numbers: int = 1
     encode_limit: int
     prefill_limit: int
@@ -53,15 +57,17 @@ class DevicePolicy:
 
 # A step takes about 20 ms on a CPU and is read at once. float32 keys and values are read at 40
 # GB/s and more, bfloat16 ones at a tenth of that: XLA has no fast path for one-row products.
-# What XLA gives for a row depends in its last bits on how many rows a product has, up to 8; on
-# whether an array has fewer than 4096 numbers; and on how many windows or prompts share a call.
-# So rows are padded, caches are long enough, and a call has one window or prompt (which is also
-# the fastest): text does not depend on what else is being transcribed.
+# What XLA gives for a row depends in its last bits on how many rows a product has (equal for 8 to
+# 32, and for 40 and more); on whether slots are a power of two, where slots have several rows; on
+# whether an array has fewer than 4096 numbers; and on how many windows or prompts share a call. So
+# rows are padded, caches are long enough, and a call has one window or prompt (which is also the
+# fastest): text does not depend on what else is being transcribed.
 CPU = DevicePolicy(
     max_steps=16,
     stop_after=1,
     reads_late=False,
     min_rows=8,
+    min_rows_wide=40,
     min_numbers=4096,
     encode_limit=1,
     prefill_limit=1,

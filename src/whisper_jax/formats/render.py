@@ -2,14 +2,17 @@
 
 The formats are those of openai-whisper's command, to the byte. Where its files could not be read
 back (a blank line inside a subtitle, a line break inside a table's cell, a number that JSON does
-not have), these can.
+not have), these can. What openai-whisper does not know (languages of segments, retries) stands in
+JSON after its own keys, and in WebVTT where a transcript has several languages.
 """
 
+import html
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from whisper_jax.errors import OptionError
 from whisper_jax.types import Segment, Transcript
@@ -33,10 +36,12 @@ def render(transcript: Transcript, file_format: str) -> str:
 
             - ``txt``: the text of each segment on a line of its own;
             - ``srt``: SubRip subtitles, times as ``HH:MM:SS,mmm``;
-            - ``vtt``: WebVTT subtitles, times as ``MM:SS.mmm``, from one hour on with hours;
+            - ``vtt``: WebVTT subtitles, times as ``MM:SS.mmm``, from one hour on with hours; if
+              several languages were transcribed, each text is a ``<lang>`` span;
             - ``tsv``: a table of start and end in milliseconds, and text, under a heading;
-            - ``json``: text, segments with all their fields, and language, in ASCII. A number
-              that is not finite becomes null.
+            - ``json``: text, segments with all their fields, language, and the probabilities of
+              all languages as an object (empty if none was detected for the recording), in ASCII.
+              A number that is not finite becomes null.
 
     Raises:
         OptionError: If there is no such format.
@@ -74,10 +79,12 @@ def _render_srt(transcript: Transcript) -> str:
 
 
 def _render_vtt(transcript: Transcript) -> str:
+    languages = {segment.language for segment in transcript.segments}
+    is_mixed = len(languages) > 1 and transcript.task == "transcribe"
     return "WEBVTT\n\n" + "".join(
         f"{_clock(segment.start, hours=False, marker='.')} --> "
         f"{_clock(segment.end, hours=False, marker='.')}\n"
-        f"{_subtitle(segment)}\n\n"
+        f"{_language_span(segment) if is_mixed else _subtitle(segment)}\n\n"
         for segment in transcript.segments
     )
 
@@ -96,26 +103,40 @@ def _render_json(transcript: Transcript) -> str:
             "text": transcript.text,
             "segments": [_segment_fields(segment) for segment in transcript.segments],
             "language": transcript.language,
+            "language_probabilities": _json_value(dict(transcript.language_probabilities)),
         },
         allow_nan=False,
     )
 
 
 def _segment_fields(segment: Segment) -> dict[str, Any]:
-    fields = asdict(segment) | {
-        "start": max(0.0, segment.start),
-        "end": max(0.0, segment.end),
-    }
-    return {name: _json_value(value) for name, value in fields.items()}
+    times = {"start": max(0.0, segment.start), "end": max(0.0, segment.end)}
+    return _json_value(asdict(segment) | times)
 
 
 def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """The value without numbers that JSON does not have."""
+    match value:
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {name: _json_value(item) for name, item in items}
+        case list() | tuple():
+            return [_json_value(item) for item in cast("Iterable[Any]", value)]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def _subtitle(segment: Segment) -> str:
     """A segment's text without what would end a subtitle: an arrow, a blank line."""
     return _BLANK_LINES.sub("\n", _ARROW.sub("->", segment.text.strip()))
+
+
+def _language_span(segment: Segment) -> str:
+    """A subtitle that says its language, as WebVTT has it: what looks like a tag is written out."""
+    text = html.escape(_subtitle(segment), quote=False)
+    return f"<lang {segment.language}>{text}</lang>" if segment.language else text
 
 
 def _milliseconds(time_s: float) -> int:

@@ -3,6 +3,10 @@
 A slot holds one window of audio; its rows are the texts being tried on it (one for greedy
 decoding, more for beams and samples). The rows of a slot share its cross-attention K/V. Heads
 come before time, keys as [dim, time] and values as [time, dim]: see `layers.attend`.
+
+Texts of a beam search have beginnings in common, and a text may go on from another row's. Keys
+and values stay where they were written, and an ancestry says where each text's are: a search
+moves a few integers, not its caches.
 """
 
 from dataclasses import dataclass
@@ -30,27 +34,44 @@ class CrossCache:
 @_pytree
 @dataclass(frozen=True)
 class SelfCache:
-    """Keys and values of the tokens so far, a pair for each decoder layer."""
+    """Keys and values of the tokens so far, a pair for each decoder layer.
 
-    keys: tuple[Array, ...]  # [slot, row, head, dim, position]
-    values: tuple[Array, ...]  # [slot, row, head, position, dim]
+    A worked example of the ancestry, of a slot with a prompt of two tokens, p, in row 0, and two
+    beams that have found two tokens each, of which the second goes on from the first one's
+    beginning: row 0 has ``0 0 0 0`` and row 1 has ``0 0 0 1``.
+
+    Attributes:
+        keys: [slot, row, head, dim, position] of each layer.
+        values: [slot, row, head, position, dim] of each layer.
+        ancestry: int32 [slot, row, position], the row of the same slot that wrote what this row's
+            text has at each position; None where every row has written all of its own.
+    """
+
+    keys: tuple[Array, ...]
+    values: tuple[Array, ...]
+    ancestry: Array | None = None
 
     @property
     def n_positions(self) -> int:
         """Tokens that there is room for."""
         return self.keys[0].shape[-1]
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of each slot."""
+        return self.keys[0].shape[1]
+
 
 def empty_cross_cache(
     dims: ModelDims, n_slots: int, n_audio_ctx: int, dtype: DTypeLike
 ) -> CrossCache:
-    """A cache of ``n_slots`` slots with nothing in them."""
+    """A cache of ``n_slots`` slots with nothing in them: what may be heard there is all zeros."""
     heads, dim = dims.n_text_head, dims.head_dim
     layers = range(dims.n_text_layer)
     return CrossCache(
         keys=tuple(jnp.zeros((n_slots, heads, dim, n_audio_ctx), dtype) for _ in layers),
         values=tuple(jnp.zeros((n_slots, heads, n_audio_ctx, dim), dtype) for _ in layers),
-        n_audio_frames=jnp.zeros(n_slots, jnp.int32),
+        n_audio_frames=jnp.full(n_slots, n_audio_ctx, jnp.int32),
     )
 
 
@@ -63,4 +84,30 @@ def empty_self_cache(
     return SelfCache(
         keys=tuple(jnp.zeros((*lead, heads, dim, n_positions), dtype) for _ in layers),
         values=tuple(jnp.zeros((*lead, heads, n_positions, dim), dtype) for _ in layers),
+        ancestry=jnp.zeros((*lead, n_positions), jnp.int32) if n_rows > 1 else None,
     )
+
+
+def fit_self_cache(cache: SelfCache, n_rows: int, n_positions: int) -> SelfCache:
+    """The same cache with other numbers of rows and positions; what does not fit is cut.
+
+    A new row is nobody's text. Row 0 has written all of its own while it was the only one.
+    """
+    ancestry = cache.ancestry
+    if ancestry is None:
+        ancestry = jnp.zeros((cache.keys[0].shape[0], 1, cache.n_positions), jnp.int32)
+    ancestry = fit(fit(ancestry, 1, n_rows), -1, n_positions)
+    return SelfCache(
+        keys=tuple(fit(fit(array, 1, n_rows), -1, n_positions) for array in cache.keys),
+        values=tuple(fit(fit(array, 1, n_rows), -2, n_positions) for array in cache.values),
+        ancestry=ancestry if n_rows > 1 else None,
+    )
+
+
+def fit(array: Array, axis: int, size: int) -> Array:
+    """The array with another size along an axis: cut, or filled up with zeros."""
+    axis %= array.ndim
+    missing = size - array.shape[axis]
+    if missing <= 0:
+        return jax.lax.slice_in_dim(array, 0, size, axis=axis)
+    return jnp.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)])

@@ -1,5 +1,7 @@
 """The text decoder: new tokens against what is cached of the old ones and of the audio."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -9,7 +11,14 @@ from jaxtyping import Array, Bool, Float, Int
 from whisper_jax.model.caches import CrossCache, SelfCache, empty_self_cache
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.encoder import encode
-from whisper_jax.model.layers import attend, layer_norm, linear, mlp, split_heads
+from whisper_jax.model.layers import (
+    attend,
+    attend_across_rows,
+    layer_norm,
+    linear,
+    mlp,
+    split_heads,
+)
 from whisper_jax.model.params import Attention, Decoder, WhisperParams
 from whisper_jax.model.weights import logits
 
@@ -54,7 +63,7 @@ def decode_tokens(
     Args:
         p: The decoder's weights.
         dims: Sizes of the model.
-        tokens: The tokens that follow those in the cache.
+        tokens: The tokens that follow those in the cache; one, if the cache has an ancestry.
         position: Position of each row's first new token.
         cache: Keys and values of the tokens before; rows are written at ``position``.
         cross: Keys and values of the audio.
@@ -70,16 +79,16 @@ def decode_tokens(
     table = p.positions.astype(compute_dtype)
     x = p.embedding[tokens].astype(compute_dtype) + table.at[positions].get(mode="clip")
     x = _pad_slots(x, max(min_slots, tokens.shape[0]))
-    self_mask = jnp.arange(cache.n_positions) <= positions[..., None, :, None]
+    cache = _note_writer(cache, position)
+    self_mask, shared = _self_mask(cache, positions), cache.ancestry is not None
     audio_mask = jnp.arange(cross.keys[0].shape[-1]) < cross.n_audio_frames[:, None, None, None]
-    new_keys, new_values, weights = [], [], {}
+    new_kv, weights = [], {}
     for index, layer in enumerate(p.layers):
         with jax.named_scope("self_attention"):
             kv = cache.keys[index], cache.values[index]
             normed = layer_norm(layer.attention_norm, x)
-            mixed, kv = _self_attention(layer.attention, normed, position, *kv, self_mask)
-            new_keys.append(kv[0])
-            new_values.append(kv[1])
+            mixed, new = _self_attention(layer.attention, normed, position, *kv, self_mask, shared)
+            new_kv.append(new)
             x = x + mixed
         with jax.named_scope("cross_attention"):
             normed = layer_norm(layer.cross_norm, x)
@@ -91,7 +100,7 @@ def decode_tokens(
     chosen = [weights[layer][:, :, head] for layer, head in heads]
     return (
         layer_norm(p.norm, x),
-        SelfCache(tuple(new_keys), tuple(new_values)),
+        replace(cache, keys=tuple(k for k, _ in new_kv), values=tuple(v for _, v in new_kv)),
         jnp.stack(chosen, axis=2) if chosen else None,
     )
 
@@ -122,13 +131,40 @@ def teacher_forced_logits(
     return decoder_logits(p.decoder, hidden[:, 0])
 
 
+def _note_writer(cache: SelfCache, position: Int[Array, "slot row"]) -> SelfCache:
+    """The cache with every row as the writer of its own new token."""
+    if cache.ancestry is None:
+        return cache
+    is_new = jnp.arange(cache.n_positions) == position[..., None]
+    own = jnp.arange(cache.n_rows)[:, None]
+    return replace(cache, ancestry=jnp.where(is_new, own, cache.ancestry))
+
+
+def _self_mask(
+    cache: SelfCache, positions: Int[Array, "slot row new"]
+) -> Bool[Array, "slot row 1 queries time"]:
+    """True where a query may look.
+
+    Without an ancestry the queries are a row's new tokens, and ``row`` is also whose keys they
+    are looked up in. With one, the queries are the slot's rows, each with its one new token, and
+    ``row`` is whose keys: row 2 looks at row 0's keys where its text has them from row 0.
+    """
+    time = jnp.arange(cache.n_positions)
+    if cache.ancestry is None:
+        return time <= positions[..., None, :, None]
+    writer = jnp.arange(cache.n_rows)[:, None, None]
+    is_past = time <= positions  # [slot, row, 1] and [time]: one new token a row
+    return ((cache.ancestry[:, None] == writer) & is_past[:, None])[:, :, None]
+
+
 def _self_attention(
     p: Attention,
     x: Float[Array, "padded row new d"],
     position: Int[Array, "slot row"],
     keys: Float[Array, "slot row head dim time"],
     values: Float[Array, "slot row head time dim"],
-    mask: Bool[Array, "slot row 1 new time"],
+    mask: Bool[Array, "slot row 1 queries time"],
+    shared: bool,
 ) -> tuple[
     Float[Array, "padded row new d"],
     tuple[
@@ -142,7 +178,11 @@ def _self_attention(
     new_values = jnp.einsum("srnhd->srhnd", split_heads(linear(p.value, x), n_heads)[:n_slots])
     keys = _write(keys, new_keys.astype(keys.dtype), position, axis=2)
     values = _write(values, new_values.astype(values.dtype), position, axis=1)
-    mixed, _ = attend(query.astype(keys.dtype), keys, values, mask)
+    query = query.astype(keys.dtype)
+    if shared:
+        mixed = attend_across_rows(query, keys, values, mask)
+    else:
+        mixed, _ = attend(query, keys, values, mask)
     joined = jnp.einsum("srhnd->srnhd", mixed).reshape(n_slots, *x.shape[1:])
     return linear(p.out, _pad_slots(joined.astype(x.dtype), x.shape[0])), (keys, values)
 

@@ -64,6 +64,31 @@ def attend(
     return (mixed / total).astype(query.dtype), exps / total
 
 
+def attend_across_rows(
+    query: Float[Array, "slot row heads 1 dim"],
+    keys: Float[Array, "slot row heads dim time"],
+    values: Float[Array, "slot row heads time dim"],
+    mask: Bool[Array, "slot row 1 queries time"],
+) -> Float[Array, "slot row heads 1 dim"]:
+    """`attend` for the rows of a slot that look into each other's keys.
+
+    The queries of all rows are looked up in the keys of every row, and one softmax is over all
+    that the mask (its ``row`` is whose keys, its ``queries`` whose query) lets a query see: rows
+    times the work of `attend`, which is cheaper than to move keys and values about.
+    """
+    n_rows, scale = query.shape[1], query.shape[-1] ** -0.5
+    each = jnp.einsum("srhod->sohrd", query * scale)
+    each = jnp.broadcast_to(each, (each.shape[0], n_rows, *each.shape[2:]))
+    scores = jnp.matmul(each, keys, preferred_element_type=jnp.float32)
+    scores = jnp.where(mask, scores, -jnp.inf)
+    exps = jnp.exp(scores - jnp.max(scores, axis=(1, 4), keepdims=True))
+    # As a product: a CPU's sum over time has other last bits where there is more room for it.
+    total = jnp.matmul(exps, jnp.ones((exps.shape[-1], 1), exps.dtype))
+    mixed = jnp.matmul(exps.astype(values.dtype), values, preferred_element_type=jnp.float32)
+    mixed = jnp.sum(mixed, axis=1, keepdims=True) / jnp.sum(total, axis=1, keepdims=True)
+    return jnp.einsum("sohrd->srhod", mixed).astype(query.dtype)
+
+
 def sinusoids(n_positions: int, d: int) -> NDArray[np.float32]:
     """float32 [n_positions, d]: sines then cosines, timescales 1 to 10,000 (Vaswani et al. 2017).
 

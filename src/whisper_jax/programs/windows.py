@@ -1,7 +1,7 @@
 """Cutting windows of samples, and reading the text of a window into segments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from whisper_jax.audio.units import (
 from whisper_jax.requests import Read, Samples
 
 
-def window_read(seek: int, n_frames: int) -> Read:
+def window_read(seek: int, n_frames: int, *, peek: bool = False) -> Read:
     """What to read for a window of ``n_frames`` from frame ``seek``, margins included."""
     stop = (seek + n_frames) * HOP + MARGIN_AFTER
     # The reflection at the beginning takes one sample more than its own length.
-    return Read(start=seek * HOP - MARGIN_BEFORE, stop=max(stop, MARGIN_BEFORE + 1))
+    return Read(start=seek * HOP - MARGIN_BEFORE, stop=max(stop, MARGIN_BEFORE + 1), peek=peek)
 
 
 def window_samples(read: Samples, seek: int, n_frames: int) -> tuple[NDArray[np.float32], int]:
@@ -54,9 +54,22 @@ class Span:
     tokens: tuple[int, ...]
 
 
-def split_window(
-    tokens: Sequence[int], timestamp_begin: int, n_frames: int
-) -> tuple[list[Span], int]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowText:
+    """The text of a window, in 10 ms frames from the window's start.
+
+    Attributes:
+        spans: Its segments; those without length are left out.
+        n_done: Where the next window begins by openai-whisper's rule.
+        last_time: The timestamp that the text ends with; None if it ends otherwise.
+    """
+
+    spans: tuple[Span, ...]
+    n_done: int
+    last_time: int | None
+
+
+def split_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> WindowText:
     """Cut a window's tokens at its timestamps, and say where the next window begins.
 
     openai-whisper's rule: a pair of timestamps closes a segment. If the text ends with a single
@@ -68,15 +81,15 @@ def split_window(
         tokens: What was decoded.
         timestamp_begin: Token of 0.00 s.
         n_frames: Frames of content in the window.
-
-    Returns:
-        The segments, and how many frames to move on.
     """
     is_time = [token >= timestamp_begin for token in tokens]
     cuts = [i for i in range(1, len(tokens)) if is_time[i - 1] and is_time[i]]
+    ends_with_time = len(tokens) >= 2 and is_time[-1]
+    last_time = _frame(tokens[-1], timestamp_begin) if ends_with_time else None
     if not cuts:
-        return [_whole_window(tokens, timestamp_begin, n_frames)], n_frames
-    ends_with_single = len(tokens) >= 2 and is_time[-1] and not is_time[-2]
+        whole = _whole_window(tokens, timestamp_begin, n_frames)
+        return WindowText(spans=(whole,), n_done=n_frames, last_time=last_time)
+    ends_with_single = ends_with_time and not is_time[-2]
     if ends_with_single:
         cuts.append(len(tokens))
     spans: list[Span] = []
@@ -89,9 +102,13 @@ def split_window(
                 tokens=piece,
             )
         )
-    if ends_with_single:
-        return spans, n_frames
-    return spans, spans[-1].end
+    n_done = n_frames if ends_with_single else min(spans[-1].end, n_frames)
+    return WindowText(
+        spans=tuple(span for span in spans if span.start < span.end),
+        # A text without any length would be heard again and again.
+        n_done=n_done or n_frames,
+        last_time=last_time,
+    )
 
 
 def _whole_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> Span:
@@ -101,7 +118,20 @@ def _whole_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) ->
 
 
 def _frame(token: int, timestamp_begin: int) -> int:
-    return (token - timestamp_begin) * FRAMES_PER_TIMESTAMP
+    # Where rules are off a text may begin without a timestamp: then it begins with the window.
+    return max(0, token - timestamp_begin) * FRAMES_PER_TIMESTAMP
+
+
+def fit_into(spans: Sequence[Span], n_frames: int) -> list[Span]:
+    """The spans with times within the window, each one timestamp's step long at least.
+
+    The model hears a short window's padding too, and may set times in it.
+    """
+    latest_start = max(0, n_frames - FRAMES_PER_TIMESTAMP)
+    return [
+        replace(span, start=min(span.start, latest_start), end=min(span.end, n_frames))
+        for span in spans
+    ]
 
 
 def clip_ranges(clip_timestamps: Sequence[float]) -> list[tuple[int, int | None]]:

@@ -1,0 +1,214 @@
+"""The options of a transcription on the command line: every field of `TranscribeOptions`.
+
+Names and defaults come from the fields; what is written here is how each is shown. Values are
+passed on as they are read, for `TranscribeOptions` to judge: its sentence is the one to show.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+import typer
+
+from whisper_jax.options import TranscribeOptions
+
+_WORDS = {"None": None, "True": True, "False": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """How an option is shown and read.
+
+    Attributes:
+        value: What stands for its value in the help; empty for a flag, which has none.
+        text: What it does.
+        parse: From a word of the command line to what `TranscribeOptions` is given.
+    """
+
+    value: str
+    text: str
+    parse: Callable[[str], object]
+
+
+def _literal(word: str) -> object:
+    """None, a truth value or a number; any other word is itself."""
+    if word in _WORDS:
+        return _WORDS[word]
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _words(text: str, value: str = "TEXT") -> _Shown:
+    return _Shown(value=value, text=text, parse=str)
+
+
+def _number(text: str, value: str = "NUMBER") -> _Shown:
+    return _Shown(value=value, text=text, parse=_literal)
+
+
+def _limit(text: str) -> _Shown:
+    return _number(text, "NUMBER|None")
+
+
+def _switch(text: str, value: str = "True|False") -> _Shown:
+    return _number(text, value)
+
+
+def _flag(text: str) -> _Shown:
+    return _words(text, "")
+
+
+_LANGUAGE = {
+    "language": _words(
+        "Language spoken, code or English name; auto detects it for every piece of speech, if "
+        "languages change. Detected once if unset.",
+        "NAME|auto",
+    ),
+    "task": _words(
+        "transcribe: write what is said; translate: write it in English.", "transcribe|translate"
+    ),
+    "chinese_script": _words(
+        "Write Chinese in this script; as the model mixes them if unset.",
+        "simplified|traditional",
+    ),
+    "language_detection_threshold": _limit("A language at least this likely is taken at once."),
+    "language_detection_segments": _number("Most windows asked for the language.", "N"),
+}
+_RECORDING = {
+    "long_form": _words(
+        "parallel: cut at silences and decode the parts at once; sequential: one window after "
+        "the other.",
+        "parallel|sequential",
+    ),
+    "chunk_length": _number("Most seconds of audio in a window, 1 to 30."),
+    "clip_timestamps": _words(
+        "Parts to transcribe, in seconds, with commas; the whole recording if unset.",
+        "START,END,…",
+    ),
+    "channel": _number("Use this channel, from 0; all are mixed if unset.", "N|None"),
+}
+_SPEECH = {
+    "vad_filter": _switch(
+        "Leave out what holds no speech; if None, in parallel only.", "True|False|None"
+    ),
+    "vad_threshold": _number("Speech begins where its probability reaches this."),
+    "vad_neg_threshold": _limit(
+        "Speech ends where its probability falls below this; 0.15 below --vad-threshold if unset."
+    ),
+    "vad_min_speech_duration_ms": _number("Shorter speech is taken for noise.", "N"),
+    "vad_min_silence_duration_ms": _number("Shorter silence does not part speech.", "N"),
+    "vad_speech_pad_ms": _number("Added before and after speech.", "N"),
+}
+_SEARCH = {
+    "beam_size": _number("Hypotheses kept by beam search; 1 is greedy decoding.", "N"),
+    "patience": _number("Search until --beam-size times this many hypotheses are complete."),
+    "length_penalty": _limit(
+        "Rank by Google's length penalty with this exponent; by mean log probability if unset."
+    ),
+    "repetition_penalty": _number("Above 1: makes tokens already said less likely."),
+    "no_repeat_ngram_size": _number(
+        "No run of so many tokens is said twice in a window; 0 allows it.", "N"
+    ),
+    "suppress_tokens": _words(
+        "Token ids never to say, with commas; -1: symbols that are not spoken.", "IDS"
+    ),
+    "suppress_blank": _switch("Begin no window with a blank."),
+    "max_new_tokens": _number("Most tokens of a window; 224 if unset.", "N|None"),
+}
+_FALLBACK = {
+    "temperature": _words(
+        "Temperatures to try until a text passes the limits below, with commas; a single one "
+        "allows no second attempt. 0 is beam search, above it tokens are sampled.",
+        "T,T,…",
+    ),
+    "best_of": _number("Texts sampled at temperatures above 0; the likeliest is taken.", "N"),
+    "compression_ratio_threshold": _limit(
+        "Try again if a text's compression ratio is higher: it loops."
+    ),
+    "logprob_threshold": _limit("Try again if a text's mean log probability is lower."),
+    "no_speech_threshold": _limit(
+        "Skip windows more likely without speech than this, unless their text is likely."
+    ),
+    "seed": _number("Where the draws begin: the same seed gives the same text.", "N"),
+}
+_PROMPTS = {
+    "initial_prompt": _words(
+        "Text put before the first window (of each part, if parallel), for names and spelling."
+    ),
+    "carry_initial_prompt": _flag("Put --initial-prompt before every window."),
+    "hotwords": _words("Words to expect, put before every window."),
+    "prefix": _words("How the text of the first window begins."),
+    "condition_on_previous_text": _switch("Give each window the text of those before it."),
+    "prompt_reset_on_temperature": _number(
+        "But not the text that was decoded above this temperature."
+    ),
+}
+_TIMESTAMPS = {
+    "without_timestamps": _flag("One segment for each window."),
+    "max_initial_timestamp": _limit("Latest start in seconds of a window's first segment."),
+}
+PANELS: Final[Mapping[str, Mapping[str, _Shown]]] = MappingProxyType(
+    {
+        "Language": _LANGUAGE,
+        "Recording": _RECORDING,
+        "Voice activity": _SPEECH,
+        "Search": _SEARCH,
+        "Fallback": _FALLBACK,
+        "Prompts": _PROMPTS,
+        "Timestamps": _TIMESTAMPS,
+    }
+)
+"""The options under their headings in the help."""
+
+
+def option(panel: str, text: str, *names: str, **settings: Any) -> Any:
+    """An option under a heading of the help."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **settings)
+
+
+def spelled(name: str) -> str:
+    """A field's name as an option: ``--beam-size``."""
+    return "--" + name.replace("_", "-")
+
+
+def takes_transcription_options[C: Callable[..., None]](command: C) -> C:
+    """Give a command every option of a transcription: its ``**given`` is what was given.
+
+    A parameter for each, written out, would say every name and default a second time.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    added = [_parameter(panel, *item) for panel, shown in PANELS.items() for item in shown.items()]
+    vars(command)["__signature__"] = signature.replace(parameters=[*own, *added])
+    return command
+
+
+def _parameter(panel: str, name: str, shown: _Shown) -> inspect.Parameter:
+    """What typer reads an option from."""
+    default = getattr(TranscribeOptions, name)
+    if not shown.value:
+        kind, settings = bool, {}
+    else:
+        kind, settings = Any, {"parser": shown.parse, "metavar": shown.value}
+        default = _as_typed(default)
+    annotation = Annotated[kind, option(panel, shown.text, spelled(name), **settings)]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _as_typed(value: object) -> str | None:
+    """A default as one would type it; None where there is none."""
+    match value:
+        case None:
+            return None
+        case tuple():
+            return ",".join(f"{number:g}" for number in value)
+        case _:
+            return str(value)

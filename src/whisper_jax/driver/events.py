@@ -1,0 +1,55 @@
+"""What the driver asks of an engine, and what it tells its caller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from whisper_jax.requests import EngineRequest, EngineResult, Origin
+from whisper_jax.types import Segment, Transcript
+
+
+class EngineLike(Protocol):
+    """What the driver asks of an engine: the real one, or the fake one that ships for tests."""
+
+    def submit(
+        self,
+        origin: Origin,
+        request: EngineRequest,
+        reply: Callable[[EngineResult | Exception], None],
+    ) -> None:
+        """Ask for work; see `whisper_jax.engine.engine.Engine.submit`."""
+        ...
+
+    def cancel(self, origin: Origin) -> None:
+        """Forget a program."""
+        ...
+
+    def close(self) -> None:
+        """Take no more work."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileProgress:
+    """How far one recording is.
+
+    Attributes:
+        index: Its place among those given.
+        position_s: Seconds that are done. In ``parallel`` they are not all at its beginning:
+            ``segments`` come in order of time, once everything before them is final.
+        duration_s: Its length in seconds as its container tells, or None.
+        segments: Segments that have just become final.
+        language: The language in use; empty while it is not known.
+        done: True for the last report of a recording.
+    """
+
+    index: int
+    position_s: float
+    duration_s: float | None
+    segments: tuple[Segment, ...]
+    language: str
+    done: bool
+
+
+type Event = FileProgress | tuple[int, Transcript]
+"""Progress of a recording, or its index and transcript when it is done."""

@@ -1,0 +1,79 @@
+"""Segments out of the texts of windows."""
+
+from collections.abc import Iterable
+
+from whisper_jax.audio.units import FRAMES_PER_SECOND
+from whisper_jax.options import TranscribeOptions
+from whisper_jax.programs.fallback import Outcome
+from whisper_jax.programs.windows import Span
+from whisper_jax.text import WhisperTokenizer
+from whisper_jax.text.chinese import CHINESE_LANGUAGES, chinese_converter
+from whisper_jax.types import Segment
+
+
+class Segments:
+    """The segments of one program.
+
+    Args:
+        tokenizer: The model's.
+        options: Task, and the script that Chinese is written in.
+
+    Attributes:
+        found: All of them, in order.
+    """
+
+    def __init__(self, tokenizer: WhisperTokenizer, options: TranscribeOptions) -> None:
+        self.found: list[Segment] = []
+        self._tokenizer = tokenizer
+        # A translation is English, whatever was spoken.
+        script = options.chinese_script if options.task == "transcribe" else None
+        self._to_script = None if script is None else chinese_converter(script)
+
+    def add(
+        self, spans: Iterable[Span], seek: int, outcome: Outcome, language: str
+    ) -> tuple[Segment, ...]:
+        """Make segments of the text of a window; one without words is none.
+
+        Args:
+            spans: Tokens and times, from the window's first frame.
+            seek: That frame.
+            outcome: What became of the window.
+            language: The language it was decoded in.
+        """
+        decoded = outcome.attempt.decoded
+        n_before = len(self.found)
+        for span in spans:
+            text = self._text(span.tokens, language)
+            if not text.strip():
+                continue
+            self.found.append(
+                Segment(
+                    id=len(self.found),
+                    seek=seek,
+                    start=(seek + span.start) / FRAMES_PER_SECOND,
+                    end=(seek + span.end) / FRAMES_PER_SECOND,
+                    text=text,
+                    tokens=span.tokens,
+                    temperature=outcome.attempt.temperature,
+                    avg_logprob=decoded.avg_logprob,
+                    compression_ratio=outcome.attempt.compression_ratio,
+                    no_speech_prob=decoded.no_speech_prob,
+                    language=language,
+                    retries=outcome.retries,
+                )
+            )
+        return tuple(self.found[n_before:])
+
+    def _text(self, tokens: tuple[int, ...], language: str) -> str:
+        text = self._tokenizer.decode(tokens)
+        if self._to_script is not None and language in CHINESE_LANGUAGES:
+            return self._to_script(text)
+        return text
+
+
+def most_spoken(segments: Iterable[Segment]) -> str:
+    """The language with the most seconds, the first one at a tie; empty if there is none."""
+    seconds: dict[str, float] = {}
+    for segment in segments:
+        seconds[segment.language] = seconds.get(segment.language, 0) + segment.end - segment.start
+    return max(seconds, key=lambda code: seconds[code], default="")
