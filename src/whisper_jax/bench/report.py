@@ -157,6 +157,8 @@ def append_json_lines(
         **about,
         "model": plan.model,
         "batch_size": plan.batch_size,
+        "beam_size": plan.beam_size,
+        "long_form": plan.long_form,
         "threads": plan.threads,
         "device": plan.device,
         "cold": plan.cold,

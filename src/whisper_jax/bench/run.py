@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast, get_args
 
 from whisper_jax.bench.machine import LoadClock
-from whisper_jax.bench.peers.environment import find_peer, peer_python
-from whisper_jax.bench.peers.run import PeerFile, PeerJob, run_peer
+from whisper_jax.bench.peers.environment import peer_python
+from whisper_jax.bench.peers.run import PeerFile, PeerJob, measure_peer
+from whisper_jax.bench.peers.settings import PeerSettings
 from whisper_jax.bench.peers.weights import openai_checkpoint
 from whisper_jax.bench.results import (
     OURS,
@@ -28,7 +29,7 @@ from whisper_jax.bench.results import (
 )
 from whisper_jax.bench.workload import Recording, score
 from whisper_jax.errors import OptionError, WhisperJaxError
-from whisper_jax.options import ComputeType
+from whisper_jax.options import ComputeType, LongForm, transcribe_options
 
 _WORKER = "whisper_jax.bench.worker"
 
@@ -37,15 +38,19 @@ _WORKER = "whisper_jax.bench.worker"
 class Plan:
     """What is to be measured.
 
+    All decode at temperature 0 and never try again, so that every system does the same work.
+
     Attributes:
         recordings: The workload; may be empty if only limits are measured.
         model: Name or path of the model, as `whisper_jax.load_model` takes it.
         compute_types: What ours computes in, a configuration each.
         batch_size: Most windows decoded at once by ours.
+        beam_size: Hypotheses kept, by ours and by the peers; 1 is greedy.
+        long_form: How ours goes through a recording: see `TranscribeOptions`.
         threads: Cores that every process is pinned to, and threads of the peers.
         device: JAX platform of ours, or None for JAX's choice; the peers run on the CPU.
         runs: Rounds; each has one process of every configuration.
-        peers: Names of the peers.
+        peers: Names of systems of `whisper_jax.bench.peers.settings.SYSTEMS`.
         peer_compute_types: What the peers compute in; openai-whisper knows float32 alone.
         cold: Give each of our configurations' processes an empty compilation cache.
     """
@@ -54,6 +59,8 @@ class Plan:
     model: str
     compute_types: tuple[ComputeType, ...] = ("float32",)
     batch_size: int = 16
+    beam_size: int = 1
+    long_form: LongForm = "sequential"
     threads: int
     device: str | None = None
     runs: int = 1
@@ -73,8 +80,20 @@ class Plan:
         for name in ("batch_size", "threads", "runs"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
+        transcribe_options(self.options)
         for peer in self.peers:
-            find_peer(peer)
+            self.peer_settings(peer)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of our transcriptions."""
+        return {"beam_size": self.beam_size, "temperature": 0.0, "long_form": self.long_form}
+
+    def peer_settings(self, system: str, compute_type: str = "float32") -> PeerSettings:
+        """The same for a peer."""
+        return PeerSettings(
+            system=system, compute_type=compute_type, beam_size=self.beam_size, temperature=0.0
+        )
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -183,7 +202,7 @@ class RealProcesses:
 
     def prepare_peer(self, peer: str) -> None:
         """See `Processes`."""
-        peer_python(peer)
+        peer_python(self._plan.peer_settings(peer).peer.name)
         if peer == "openai-whisper":
             openai_checkpoint(self._folder)
 
@@ -207,7 +226,12 @@ class RealProcesses:
         recordings = self._plan.recordings
         files = [{"path": str(one.path), "language": one.language} for one in recordings]
         answer = self._ask(
-            {"kind": "transcribe", "compute_type": configuration.compute_type, "files": files}
+            {
+                "kind": "transcribe",
+                "compute_type": configuration.compute_type,
+                "options": self._plan.options,
+                "files": files,
+            }
         )
         texts, errors = answer.pop("texts"), answer.pop("errors")
         return Measurement(
@@ -224,13 +248,12 @@ class RealProcesses:
     def _measure_peer(self, configuration: Configuration) -> Measurement:
         recordings = self._plan.recordings
         job = PeerJob(
-            peer=configuration.system,
+            settings=self._plan.peer_settings(configuration.system, configuration.compute_type),
             model=self._folder,
             files=tuple(PeerFile(path=one.path, language=one.language) for one in recordings),
-            compute_type=configuration.compute_type,
             threads=self._plan.threads,
         )
-        result = run_peer(job)
+        result = measure_peer(job)
         return Measurement(
             configuration=configuration,
             import_s=result.import_s,

@@ -1,28 +1,18 @@
 """A benchmark's report for people: for a terminal, as plain text, in Markdown."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 
 from whisper_jax.bench import report as figures
 from whisper_jax.bench.machine import Machine
 from whisper_jax.bench.results import Limits, Measurement, PartSpeed
 from whisper_jax.bench.run import BenchReport
+from whisper_jax.evaluate.grid import Grid, markdown_grid, plain_grid, rich_grid
 
 type _Rounds = tuple[Measurement, ...]
 
 _PARTS = {"encoder": "encoder, a window", "decoder": "decoder, a step"}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table: a title, a row of headers, and rows of as many cells."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def measurement_grid(measurements: Sequence[Measurement]) -> Grid:
@@ -39,7 +29,7 @@ def measurement_grid(measurements: Sequence[Measurement]) -> Grid:
         if n_runs > 1
         else f"{minutes:.1f} minutes of audio",
         ("", *(configuration.label for configuration in groups)),
-        tuple(row for row in rows if any(row[1:])),
+        (tuple(row for row in rows if any(row[1:])),),
     )
 
 
@@ -51,7 +41,7 @@ def limits_grid(limits: Limits) -> Grid:
     ]
     rows.append(("memory read", "", f"{limits.read_bytes_per_s / 1e9:.1f} GB/s", ""))
     rows += [_part_row(limits, part) for part in limits.parts]
-    return Grid("Limits of this machine", ("", "ms", "rate", "share"), tuple(rows))
+    return Grid("Limits of this machine", ("", "ms", "rate", "share"), (tuple(rows),))
 
 
 def notes(report: BenchReport, machine: Machine) -> list[str]:
@@ -68,7 +58,7 @@ def notes(report: BenchReport, machine: Machine) -> list[str]:
     plan = report.plan
     lines.append(
         f"settings: model {plan.model}, recordings {len(plan.recordings)}, threads {plan.threads},"
-        f" whisper-jax batch size {plan.batch_size}"
+        f" beam {plan.beam_size}, whisper-jax batch size {plan.batch_size}, {plan.long_form}"
     )
     lines.append(f"machine: {machine}")
     lines += [f"warning: {text}" for text in figures.warnings_of(report)]
@@ -77,7 +67,7 @@ def notes(report: BenchReport, machine: Machine) -> list[str]:
 
 def rich_report(report: BenchReport, machine: Machine) -> RenderableType:
     """The whole report for a terminal."""
-    return Group(*map(_rich_table, _grids(report)), *notes(report, machine))
+    return Group(*map(rich_grid, _grids(report)), *notes(report, machine))
 
 
 def print_rich(report: BenchReport, machine: Machine) -> None:
@@ -87,13 +77,13 @@ def print_rich(report: BenchReport, machine: Machine) -> None:
 
 def plain_report(report: BenchReport, machine: Machine) -> str:
     """The whole report as aligned text, for a file or a pipe."""
-    tables = [_plain_table(grid) for grid in _grids(report)]
+    tables = [plain_grid(grid) for grid in _grids(report)]
     return "\n\n".join([*tables, "\n".join(notes(report, machine))])
 
 
 def markdown_report(report: BenchReport, machine: Machine) -> str:
     """The whole report in Markdown."""
-    tables = [_markdown_table(grid) for grid in _grids(report)]
+    tables = [markdown_grid(grid) for grid in _grids(report)]
     return "\n\n".join([*tables, "\n".join(f"- {line}" for line in notes(report, machine))])
 
 
@@ -159,6 +149,7 @@ _ROWS: dict[str, Callable[[_Rounds], str]] = {
     "processor seconds": _field("cpu_s", 2),
     "WER %": _rate("WER"),
     "CER %": _rate("CER"),
+    "MER %": _rate("MER"),
     "failed": _failed,
     "import s": _field("import_s", 2),
     "load s": _field("load_s", 2),
@@ -175,31 +166,3 @@ _ROWS: dict[str, Callable[[_Rounds], str]] = {
 
 def _fixed(value: float | None, n_digits: int) -> str:
     return "" if value is None else f"{value:.{n_digits}f}"
-
-
-def _rich_table(grid: Grid) -> Table:
-    table = Table(title=grid.title, title_justify="left")
-    for column, header in enumerate(grid.headers):
-        table.add_column(header, justify="right" if column else "left")
-    for row in grid.rows:
-        table.add_row(*row)
-    return table
-
-
-def _plain_table(grid: Grid) -> str:
-    rows = [grid.headers, *grid.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(grid.headers))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([grid.title, "", *lines])
-
-
-def _markdown_table(grid: Grid) -> str:
-    rule = ["---", *(["---:"] * (len(grid.headers) - 1))]
-    lines = ["| " + " | ".join(row) + " |" for row in (grid.headers, rule, *grid.rows)]
-    return "\n".join([f"{grid.title}:", "", *lines])

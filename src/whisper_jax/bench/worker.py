@@ -100,11 +100,11 @@ def transcribe_job(job: dict[str, Any]) -> dict[str, Any]:
     )
     loaded_s = time.perf_counter()
     with model:
-        first_s = _first_s(model, job["files"][0])
-        _transcribe_all(model, job["files"])
+        first_s = _first_s(model, job["files"][0], job["options"])
+        _transcribe_all(model, job["files"], job["options"])
         n_warm, before = watch.n_compiled, _copy(model.counts)
         steady_start_s, cpu_start_s = time.perf_counter(), time.process_time()
-        results = _transcribe_all(model, job["files"])
+        results = _transcribe_all(model, job["files"], job["options"])
         steady_s, cpu_s = time.perf_counter() - steady_start_s, time.process_time() - cpu_start_s
         counts = counts_between(before, model.counts)
     return {
@@ -138,10 +138,10 @@ def limits_job(job: dict[str, Any]) -> dict[str, Any]:
 _JOBS = {"transcribe": transcribe_job, "limits": limits_job}
 
 
-def _first_s(model: "Whisper", file: dict[str, Any]) -> float | None:
+def _first_s(model: "Whisper", file: dict[str, Any], options: dict[str, Any]) -> float | None:
     """Seconds to the first segment of a file; None if there is none."""
     start_s = time.perf_counter()
-    segments = model.segments(file["path"], language=file["language"])
+    segments = model.segments(file["path"], language=file["language"], **options)
     try:
         for _ in segments:
             return time.perf_counter() - start_s
@@ -153,7 +153,7 @@ def _first_s(model: "Whisper", file: dict[str, Any]) -> float | None:
 
 
 def _transcribe_all(
-    model: "Whisper", files: Sequence[dict[str, Any]]
+    model: "Whisper", files: Sequence[dict[str, Any]], options: dict[str, Any]
 ) -> list[tuple[str, float, str | None]]:
     """Text, seconds of audio and error of each file; one batch for each language given."""
     indices: dict[str | None, list[int]] = {}
@@ -162,7 +162,7 @@ def _transcribe_all(
     results: dict[int, tuple[str, float, str | None]] = {}
     for language, group in indices.items():
         paths = [files[index]["path"] for index in group]
-        transcripts = model.transcribe_batch(paths, on_error="return", language=language)
+        transcripts = model.transcribe_batch(paths, on_error="return", language=language, **options)
         for index, one in zip(group, transcripts, strict=True):
             error = None if one.error is None else str(one.error)
             results[index] = ("" if error else one.text, one.duration, error)

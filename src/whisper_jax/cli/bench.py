@@ -31,6 +31,12 @@ _Language = Annotated[
 _Model = Annotated[str, typer.Option(help="Size name, hub id, folder or file.")]
 _ComputeTypes = Annotated[str, typer.Option(metavar="A,B", help="float32, bfloat16 or both.")]
 _BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")]
+_BeamSize = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Hypotheses kept, by the peers too; 1 is greedy.")
+]
+_LongForm = Annotated[
+    str, typer.Option(metavar="NAME", help="parallel or sequential, for whisper-jax.")
+]
 _Device = Annotated[
     str | None,
     typer.Option(
@@ -45,7 +51,10 @@ _Runs = Annotated[
     int, typer.Option(min=1, metavar="N", help="Processes of each configuration, in turn.")
 ]
 _Against = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Peers: faster-whisper, openai-whisper.")
+    str | None,
+    typer.Option(
+        metavar="A,B", help="Peers: faster-whisper, faster-whisper-batched, openai-whisper."
+    ),
 ]
 _PeerComputeTypes = Annotated[
     str, typer.Option(metavar="A,B", help="openai-whisper always computes in float32.")
@@ -71,6 +80,8 @@ def bench_command(
     model: _Model = "base",
     compute_type: _ComputeTypes = "float32",
     batch_size: _BatchSize = 16,
+    beam_size: _BeamSize = 1,
+    long_form: _LongForm = "sequential",
     device: _Device = None,
     threads: _Threads = None,
     runs: _Runs = 1,
@@ -83,8 +94,8 @@ def bench_command(
 ) -> None:
     """Measure speed and memory, each configuration in a fresh process of its own.
 
-    Everything is transcribed once to warm up and once against the clock. Exit code 0 if all went
-    well, 1 if something failed, 2 for a mistake in the call.
+    Everything is transcribed once to warm up and once against the clock, by all systems at
+    temperature 0. Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
     """
     about = {"manifest": manifest and str(manifest), "sets": sets, "workload": workload}
     try:
@@ -96,6 +107,8 @@ def bench_command(
             model=model,
             compute_types=_names(compute_type),
             batch_size=batch_size,
+            beam_size=beam_size,
+            long_form=long_form,
             device=device,
             runs=runs,
             peers=_names(against or ""),

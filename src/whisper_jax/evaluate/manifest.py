@@ -5,7 +5,8 @@ A manifest is a file of JSON lines, one clip each::
     {"path": "clips/a.flac", "set": "read", "language": "en", "text": "Hello.", "duration_s": 1.2}
 
 ``path`` is relative to the manifest's folder; ``set`` (what the clip is reported under) is the
-manifest's own name if left out; ``duration_s`` is optional; further keys are let be.
+manifest's own name if left out; ``duration_s`` is optional; further keys are let be. In a clip
+with several languages (``zh+en``), ``segments`` may tell ``language`` and ``text`` of each part.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from whisper_jax.errors import OptionError
-from whisper_jax.scoring import primary_languages
+from whisper_jax.scoring import is_code_switched, primary_languages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,8 @@ class Clip:
         language: Language tag of what is said: ``en``, ``sv-SE``, or ``zh+en`` if code-switched.
         text: The reference: what is said.
         duration_s: Seconds of audio, if the manifest tells.
+        segments: Language tag and reference of each part of a code-switched clip, in order, if
+            the manifest tells.
     """
 
     path: Path
@@ -37,12 +40,14 @@ class Clip:
     language: str
     text: str
     duration_s: float | None
+    segments: tuple[tuple[str, str], ...] = ()
 
     @property
     def given_language(self) -> str | None:
         """The language code a system is told, None if it has to find out (code-switched)."""
-        languages = primary_languages(self.language)
-        return None if "+" in self.language else languages[0]
+        if is_code_switched(self.language):
+            return None
+        return primary_languages(self.language)[0]
 
 
 def read_manifest(path: Path) -> list[Clip]:
@@ -117,7 +122,18 @@ def _clip(row: Any, manifest: Path) -> Clip:
         language=language,
         text=_string(row, "text"),
         duration_s=None if duration_s is None else float(duration_s),
+        segments=_segments(row) if is_code_switched(language) else (),
     )
+
+
+def _segments(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    segments = row.get("segments", [])
+    if not isinstance(segments, list) or not all(isinstance(one, dict) for one in segments):
+        raise ValueError("'segments' has to be a list of objects with 'language' and 'text'")
+    parts = tuple((_string(one, "language"), _string(one, "text")) for one in segments)
+    if any(len(primary_languages(language)) != 1 for language, _ in parts):
+        raise ValueError("each of the 'segments' needs one language")
+    return parts
 
 
 def _string(row: dict[str, Any], key: str) -> str:

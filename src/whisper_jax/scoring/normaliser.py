@@ -10,8 +10,10 @@ combining marks to spaces). On top of them:
 - A full stop that the English rules leave alone at the end of a text (after ``...``) is no word.
 
 A language tag is reduced to its primary subtag (``sv-SE`` to ``sv``). A tag with ``+``
-(``zh+en``) is code-switched speech: it gets the basic rules, and is cut into characters if any of
-its languages is.
+(``zh+en``) is code-switched speech: what is written in a script without spaces is cut into
+characters, the rest into words, whatever language it is in. What a system wrote does not tell its
+languages, so the script alone decides, for both sides. The words get the English rules where
+English is the only language with words (``zh+en``), else the basic ones.
 """
 
 import functools
@@ -26,6 +28,17 @@ openai-whisper's evaluation, and with them km and yue for the same reason."""
 
 _CHINESE: Final = frozenset({"zh", "yue"})
 _BRACKETS: Final = re.compile(r"[\[\]()]")
+# What the normalisers delete, taken out before a text is cut at changes of script.
+_BRACKETED: Final = re.compile(r"[<\[][^>\]]*[>\]]|\([^)]+\)")
+# Unicode's blocks of the scripts of CHARACTER_LANGUAGES, without their punctuation.
+_UNSPACED: Final = re.compile(
+    "(["
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+    "\u0e01-\u0e4e\u0e81-\u0eff"  # Thai, Lao
+    "\u1000-\u1049\u1780-\u17d3"  # Burmese, Khmer
+    "]+)"
+)
 
 
 def primary_languages(tag: str) -> tuple[str, ...]:
@@ -34,9 +47,16 @@ def primary_languages(tag: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
+def is_code_switched(language: str) -> bool:
+    """Whether a tag names several languages."""
+    return len(primary_languages(language)) > 1
+
+
 def is_scored_by_characters(language: str) -> bool:
-    """Whether errors in this language (a code or tag) are counted in characters, not words."""
-    return not CHARACTER_LANGUAGES.isdisjoint(primary_languages(language))
+    """Whether all errors in this language (a code or tag) are counted in characters."""
+    return not is_code_switched(language) and not CHARACTER_LANGUAGES.isdisjoint(
+        primary_languages(language)
+    )
 
 
 def strip_brackets(text: str) -> str:
@@ -56,16 +76,27 @@ def normalise(text: str, language: str) -> str:
         language: Language code or tag.
 
     Returns:
-        Words, or characters for the languages of `CHARACTER_LANGUAGES`; empty if nothing is left.
+        Words, or characters for the languages of `CHARACTER_LANGUAGES`, or both if code-switched;
+        empty if nothing is left.
     """
     languages = primary_languages(language)
     if not _CHINESE.isdisjoint(languages):
         text = _to_simplified()(text)
-    if languages == ("en",):
+    if is_code_switched(language):
+        normalised = _normalise_mixed(text, languages)
+    elif languages == ("en",):
         normalised = _english()(text)
     else:
         normalised = _basic(is_scored_by_characters(language))(text)
     return " ".join(unit for unit in normalised.split() if unit != ".")
+
+
+def _normalise_mixed(text: str, languages: tuple[str, ...]) -> str:
+    with_words = set(languages) - CHARACTER_LANGUAGES
+    words = _english() if with_words == {"en"} else _basic(False)
+    # Every second part is what the expression found.
+    parts = _UNSPACED.split(_BRACKETED.sub("", text))
+    return " ".join((_basic(True) if i % 2 else words)(part) for i, part in enumerate(parts))
 
 
 @functools.cache

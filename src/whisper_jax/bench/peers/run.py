@@ -3,12 +3,15 @@
 import json
 import os
 import subprocess
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any, cast
 
-from whisper_jax.bench.peers.environment import PeerError, find_peer, peer_python
+from whisper_jax.bench.peers.environment import PeerError, peer_python
+from whisper_jax.bench.peers.settings import PeerSettings
 from whisper_jax.bench.peers.weights import openai_checkpoint
 from whisper_jax.errors import OptionError
 
@@ -18,54 +21,48 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 @dataclass(frozen=True, kw_only=True)
 class PeerFile:
-    """A recording and its language code, or None to let the peer detect it."""
+    """A recording for a peer.
+
+    Attributes:
+        path: Where it is.
+        language: Its language code, or None to let the peer detect it.
+        multilingual: Detect it anew in every window, which faster-whisper alone can.
+    """
 
     path: Path
     language: str | None = None
+    multilingual: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of the peer's ``transcribe`` for this recording."""
+        given = {"language": self.language}
+        return {**given, "multilingual": True} if self.multilingual else given
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerJob:
-    """What a peer is to do, at temperature 0 and with the peer's defaults otherwise.
+    """What a peer is to do.
 
     Attributes:
-        peer: One of `whisper_jax.bench.peers.environment.PEERS`.
+        settings: Which system, and how it decodes.
         model: A CTranslate2 model folder; openai-whisper's file is made from it.
-        files: The recordings, in order. The first is also transcribed once beforehand.
-        compute_type: CTranslate2's name of the arithmetic (``float32``, ``int8``);
-            openai-whisper knows float32 alone on a CPU.
+        files: The recordings, in order.
         threads: Threads it may use, and cores it is pinned to (on Linux).
-        beam_size: 1 is greedy.
-        batch_size: Windows of one file at a time, which faster-whisper cuts at silences; None
-            for the sequential algorithm.
-        timestamps: Ask for timestamps, as both peers do by default when sequential.
-        runs: How often all files are transcribed, one time after the other, in one process.
     """
 
-    peer: str
+    settings: PeerSettings
     model: Path
     files: tuple[PeerFile, ...]
-    compute_type: str = "float32"
     threads: int = 2
-    beam_size: int = 1
-    batch_size: int | None = None
-    timestamps: bool = True
-    runs: int = 1
 
     def __post_init__(self) -> None:
-        find_peer(self.peer)
         if not self.files:
             raise OptionError("no recordings; give a peer at least one")
-        for name in ("threads", "beam_size", "runs"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise OptionError(f"batch_size is {self.batch_size}; give 1 or more, or None")
-        if self.peer == "openai-whisper":
-            if self.compute_type != "float32":
-                raise OptionError("openai-whisper computes in float32 on a CPU; use 'float32'")
-            if self.batch_size is not None:
-                raise OptionError("openai-whisper has no batched algorithm; use batch_size=None")
+        if self.threads < 1:
+            raise OptionError(f"threads is {self.threads}; give 1 or more")
+        switches = any(file.multilingual for file in self.files)
+        if switches and not self.settings.is_multilingual:
+            raise OptionError(f"{self.settings.system} detects one language a recording")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +81,7 @@ class PeerRun:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerResult:
-    """What came of a `PeerJob`.
+    """What came of measuring a `PeerJob`.
 
     Attributes:
         import_s: Seconds to import the peer.
@@ -118,8 +115,51 @@ class PeerResult:
         return sum(self.durations_s) / self.steady_s
 
 
-def run_peer(job: PeerJob, *, interpreter: str | None = None) -> PeerResult:
-    """Run a job in the peer's environment, which is made the first time.
+@dataclass(frozen=True, kw_only=True)
+class PeerText:
+    """What came of one file.
+
+    Attributes:
+        text: What the peer wrote; empty if it failed.
+        duration_s: Seconds of audio; 0 if it failed.
+        wall_s: Seconds by the clock.
+        cpu_s: Seconds of processor time of all its threads.
+        error: Why it failed, or None.
+    """
+
+    text: str
+    duration_s: float
+    wall_s: float
+    cpu_s: float
+    error: str | None = None
+
+
+def measure_peer(job: PeerJob, *, runs: int = 1, interpreter: str | None = None) -> PeerResult:
+    """Time a peer. The first file is also transcribed once beforehand, to warm up.
+
+    Args:
+        job: What to do. A file that fails ends it.
+        runs: How often all files are transcribed, one time after the other, in one process.
+        interpreter: The Python to make environments with; see `peer_python`.
+
+    Raises:
+        CheckpointError: the model folder holds no CTranslate2 model.
+        OptionError: ``runs`` is below 1.
+        PeerError: the peer could not be installed, or failed; the message ends with what it said.
+    """
+    if runs < 1:
+        raise OptionError(f"runs is {runs}; give 1 or more")
+    answer = next(_answers(job, {"kind": "measure", "runs": runs}, interpreter))
+    times = tuple(PeerRun(**run) for run in answer.pop("runs"))
+    texts, durations = tuple(answer.pop("texts")), tuple(answer.pop("durations_s"))
+    return PeerResult(runs=times, texts=texts, durations_s=durations, **answer)
+
+
+def peer_texts(job: PeerJob, *, interpreter: str | None = None) -> Iterator[PeerText]:
+    """What a peer writes for each file, in order, each as soon as it is there.
+
+    A file that fails does not stop the others. What the peer draws at temperatures above 0 begins
+    at the same seed in every process.
 
     Args:
         job: What to do.
@@ -127,41 +167,63 @@ def run_peer(job: PeerJob, *, interpreter: str | None = None) -> PeerResult:
 
     Raises:
         CheckpointError: the model folder holds no CTranslate2 model.
-        PeerError: the peer could not be installed, or failed; the message ends with what it said.
+        PeerError: the peer could not be installed, or ended early; the message ends with what it
+            said.
     """
-    python = peer_python(job.peer, interpreter=interpreter)
+    for answer in _answers(job, {"kind": "texts"}, interpreter):
+        yield PeerText(**answer)
+
+
+def _answers(
+    job: PeerJob, wanted: dict[str, Any], interpreter: str | None
+) -> Iterator[dict[str, Any]]:
+    """What the worker answers, line by line."""
+    peer = job.settings.peer
     # -I: neither PYTHONPATH nor a user's own packages may get between the peer and its own.
-    command = [str(python), "-I", str(_WORKER)]
-    done = subprocess.run(
-        command,
-        input=json.dumps(_message(job, interpreter)),
-        env=_environment(job.threads),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    if done.returncode:
-        said = done.stderr.strip()[-2000:]
-        raise PeerError(f"{job.peer} failed with code {done.returncode}:\n{said}")
-    return _result(json.loads(done.stdout))
+    command = [str(peer_python(peer.name, interpreter=interpreter)), "-I", str(_WORKER)]
+    with tempfile.TemporaryFile("w+") as question, tempfile.TemporaryFile("w+") as said:
+        json.dump({**_message(job, interpreter), **wanted}, question)
+        question.seek(0)
+        process = subprocess.Popen(
+            command,
+            env=_environment(job.threads),
+            stdin=question,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            encoding="utf-8",
+        )
+        with process:
+            try:
+                for line in cast("IO[str]", process.stdout):
+                    if line.endswith("\n"):  # else it died while it wrote
+                        yield json.loads(line)
+            except BaseException:  # the caller wants no more of them, or was interrupted
+                process.kill()
+                raise
+        if process.returncode:
+            said.seek(0)
+            ended = said.read().strip()[-2000:]
+            raise PeerError(f"{peer.name} failed with code {process.returncode}:\n{ended}")
 
 
 def _message(job: PeerJob, interpreter: str | None) -> dict[str, Any]:
-    model = job.model
-    if job.peer == "openai-whisper":
+    settings, model = job.settings, job.model
+    if settings.system == "openai-whisper":
         model = openai_checkpoint(model, interpreter=interpreter)
-    files = [{"path": str(file.path), "language": file.language} for file in job.files]
-    distributions = find_peer(job.peer).distributions
-    return {**asdict(job), "model": str(model), "files": files, "distributions": distributions}
+    return {
+        "peer": settings.peer.name,
+        "is_batched": settings.is_batched,
+        "model": str(model),
+        "compute_type": settings.compute_type,
+        "threads": job.threads,
+        "options": settings.options(),
+        "files": [{"path": str(file.path), "options": file.options()} for file in job.files],
+        "distributions": settings.peer.distributions,
+    }
 
 
 def _environment(n_threads: int) -> dict[str, str]:
     threads = dict.fromkeys(_THREAD_VARIABLES, str(n_threads))
     # A peer that looks for something on the hub would be timed by the network.
     return {**os.environ, **threads, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def _result(answer: dict[str, Any]) -> PeerResult:
-    runs = tuple(PeerRun(**run) for run in answer.pop("runs"))
-    texts, durations = tuple(answer.pop("texts")), tuple(answer.pop("durations_s"))
-    return PeerResult(runs=runs, texts=texts, durations_s=durations, **answer)

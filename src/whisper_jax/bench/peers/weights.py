@@ -30,10 +30,9 @@ def openai_checkpoint(folder: Path, *, interpreter: str | None = None) -> Path:
         CheckpointError: the folder holds no ``model.bin``.
         PeerError: the weights could not be converted.
     """
-    source = folder / "model.bin"
-    if not source.is_file():
-        raise CheckpointError(f"{folder} has no model.bin; give a CTranslate2 model folder")
-    out = peers_folder() / "checkpoints" / f"{_key(source)}.pt"
+    # The converter is part of the key: a mended converter must not find its old file.
+    key = hashlib.sha256(_SCRIPT.read_bytes() + bytes.fromhex(weights_hash(folder)))
+    out = peers_folder() / "checkpoints" / f"{key.hexdigest()[:32]}.pt"
     out.parent.mkdir(parents=True, exist_ok=True)
     python = peer_python("openai-whisper", interpreter=interpreter)
     with FileLock(out.with_suffix(".lock")):
@@ -41,13 +40,18 @@ def openai_checkpoint(folder: Path, *, interpreter: str | None = None) -> Path:
             command = [str(python), "-I", str(_SCRIPT), str(folder), str(out)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                raise PeerError(f"could not convert {source}: {done.stderr.strip()[-2000:]}")
+                raise PeerError(f"could not convert {folder}: {done.stderr.strip()[-2000:]}")
     return out
 
 
-def _key(source: Path) -> str:
-    # The converter is part of the key: a mended converter must not find its old file.
-    digest = hashlib.sha256(_SCRIPT.read_bytes())
+def weights_hash(folder: Path) -> str:
+    """The SHA-256 of the weights of a CTranslate2 model folder, in hexadecimal.
+
+    Raises:
+        CheckpointError: the folder holds no ``model.bin``.
+    """
+    source = folder / "model.bin"
+    if not source.is_file():
+        raise CheckpointError(f"{folder} has no model.bin; peers need a CTranslate2 model folder")
     with source.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,8 @@
-"""Do the job given on standard input with one peer, and print what came of it as JSON.
+"""Do the job given on standard input with one peer, and print what came of it as JSON lines.
 
 Runs by itself in the peer's environment, so it needs nothing of this package. `run` starts it and
-documents the job and the answer (`PeerJob`, `PeerResult`). Only the answer goes to standard
-output; whatever a peer prints goes to standard error.
+documents the jobs and the answers (`PeerJob`; `PeerResult` in a line, or a `PeerText` a line).
+Only answers go to standard output; whatever a peer prints goes to standard error.
 """
 
 import importlib
@@ -10,14 +10,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
 
 _SAMPLE_RATE = 16_000
+_SEED = 0
 
-# (path, language or None) to (parts of the text as they come, seconds of audio)
-Transcriber = Callable[[str, "str | None"], "tuple[Iterable[str], float]"]
+# (path, options of this file) to (parts of the text as they come, seconds of audio)
+Transcriber = Callable[[str, "dict[str, Any]"], "tuple[Iterable[str], float]"]
 
 
 class _OpenAIWhisper:
@@ -34,17 +35,11 @@ class _OpenAIWhisper:
         job = self.job
         self.torch.set_num_threads(job["threads"])
         model = self.whisper.load_model(job["model"], device="cpu")
-        options: dict[str, Any] = {
-            "fp16": False,
-            "temperature": 0.0,
-            "without_timestamps": not job["timestamps"],
-        }
-        if job["beam_size"] > 1:
-            options["beam_size"] = job["beam_size"]
 
-        def transcribe(path: str, language: "str | None") -> "tuple[Iterable[str], float]":
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
+            self.torch.manual_seed(_SEED)
             samples = self._read(path)
-            text = model.transcribe(samples, language=language, **options)["text"]
+            text = model.transcribe(samples, **job["options"], **options)["text"]
             return [text], len(samples) / _SAMPLE_RATE
 
         return transcribe
@@ -67,28 +62,24 @@ class _FasterWhisper:
     def __init__(self, job: "dict[str, Any]"):
         self.job = job
         self.faster_whisper: Any = importlib.import_module("faster_whisper")
+        self.ctranslate2: Any = importlib.import_module("ctranslate2")
 
     def load(self) -> Transcriber:
         job = self.job
+        # It seeds its threads when they start, and cannot be told again for each file.
+        self.ctranslate2.set_random_seed(_SEED)
         model = self.faster_whisper.WhisperModel(
             job["model"],
             device="cpu",
             compute_type=job["compute_type"],
             cpu_threads=job["threads"],
         )
-        options: dict[str, Any] = {
-            "beam_size": job["beam_size"],
-            "temperature": 0.0,
-            # Batched, it leaves timestamps out unless it is told not to.
-            "without_timestamps": not job["timestamps"],
-        }
-        if job["batch_size"] is not None:
+        if job["is_batched"]:
             model = self.faster_whisper.BatchedInferencePipeline(model)
-            options["batch_size"] = job["batch_size"]
 
-        def transcribe(path: str, language: "str | None") -> "tuple[Iterable[str], float]":
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
             # Each segment is decoded when it is asked for.
-            segments, info = model.transcribe(path, language=language, **options)
+            segments, info = model.transcribe(path, **job["options"], **options)
             return (segment.text for segment in segments), info.duration
 
         return transcribe
@@ -97,15 +88,15 @@ class _FasterWhisper:
 _PEERS = {"openai-whisper": _OpenAIWhisper, "faster-whisper": _FasterWhisper}
 
 
-def run(job: "dict[str, Any]") -> "dict[str, Any]":
-    """The answer to a job: times, texts, memory and versions."""
+def measure(job: "dict[str, Any]") -> "Iterator[dict[str, Any]]":
+    """One answer: times, texts, memory and versions."""
     started = time.perf_counter()
     peer = _PEERS[job["peer"]](job)
     imported = time.perf_counter()
     transcribe = peer.load()
     loaded = time.perf_counter()
     files = job["files"]
-    parts = iter(transcribe(files[0]["path"], files[0]["language"])[0])
+    parts = iter(transcribe(files[0]["path"], files[0]["options"])[0])
     next(parts, None)
     first = time.perf_counter()
     for _ in parts:
@@ -114,14 +105,14 @@ def run(job: "dict[str, Any]") -> "dict[str, Any]":
     results: list[tuple[str, float]] = []
     for _ in range(job["runs"]):
         wall_start, cpu_start = time.perf_counter(), time.process_time()
-        results = [_whole(transcribe(file["path"], file["language"])) for file in files]
+        results = [_whole(transcribe(file["path"], file["options"])) for file in files]
         runs.append(
             {
                 "wall_s": time.perf_counter() - wall_start,
                 "cpu_s": time.process_time() - cpu_start,
             }
         )
-    return {
+    yield {
         "import_s": imported - started,
         "load_s": loaded - imported,
         "first_s": first - loaded,
@@ -131,6 +122,28 @@ def run(job: "dict[str, Any]") -> "dict[str, Any]":
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": {name: version(name) for name in job["distributions"]},
     }
+
+
+def write_texts(job: "dict[str, Any]") -> "Iterator[dict[str, Any]]":
+    """An answer for each file, as soon as it is there."""
+    transcribe = _PEERS[job["peer"]](job).load()
+    for file in job["files"]:
+        wall_start, cpu_start = time.perf_counter(), time.process_time()
+        text, duration_s, error = "", 0.0, None
+        try:
+            text, duration_s = _whole(transcribe(file["path"], file["options"]))
+        except Exception as raised:  # whatever it is, the other files may be fine
+            error = f"{type(raised).__name__}: {raised}"
+        yield {
+            "text": text,
+            "duration_s": duration_s,
+            "wall_s": time.perf_counter() - wall_start,
+            "cpu_s": time.process_time() - cpu_start,
+            "error": error,
+        }
+
+
+_JOBS = {"measure": measure, "texts": write_texts}
 
 
 def _whole(result: "tuple[Iterable[str], float]") -> "tuple[str, float]":
@@ -165,9 +178,10 @@ def main() -> None:
     os.dup2(2, 1)
     job = json.load(sys.stdin)
     pin(job["threads"])
-    answer = run(job)
     with os.fdopen(answer_to, "w", encoding="utf-8") as out:
-        json.dump(answer, out)
+        for answer in _JOBS[job["kind"]](job):
+            out.write(json.dumps(answer) + "\n")
+            out.flush()
 
 
 if __name__ == "__main__":
