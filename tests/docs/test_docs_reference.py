@@ -13,9 +13,10 @@ from pages import ROOT, section, table_rows, without_blocks
 import whisper_jax
 from whisper_jax import errors, requests
 from whisper_jax.checkpoints import known_models
-from whisper_jax.cli.__main__ import _COMMANDS, _app
+from whisper_jax.cli.__main__ import _app
 from whisper_jax.formats import FORMATS
 from whisper_jax.options import TranscribeOptions
+from whisper_jax.types import Retry
 
 REFERENCE = ROOT / "docs" / "reference"
 COMMAND_LINE = REFERENCE / "command-line.md"
@@ -43,7 +44,7 @@ def leaf_commands(command: Any, path: str = "whisper-jax") -> dict[str, Any]:
     return found
 
 
-PROGRAM = typer.main.get_command(_app(list(_COMMANDS)))
+PROGRAM = typer.main.get_command(_app())
 LEAVES = leaf_commands(PROGRAM)
 
 
@@ -99,12 +100,12 @@ def test_options_of_the_program_are_named():
 
 
 def test_every_option_of_a_transcription_is_in_the_table_with_its_default():
-    text = (REFERENCE / "options.md").read_text().partition("\n## ")[0]
+    text = (REFERENCE / "options.md").read_text().partition("\n## Options of `load_model`")[0]
     rows = {quoted(row[0])[0]: row for row in table_rows(text) if quoted(row[0])}
     assert {name: row[1] for name, row in rows.items()} == {
         field.name: f"`{field.default!r}`" for field in fields(TranscribeOptions)
     }
-    assert all(len(row) == 5 and all(row) for row in rows.values())
+    assert all(len(row) == 7 and all(row) for row in rows.values())
 
 
 def test_every_option_of_load_model_is_in_the_table_with_its_default():
@@ -119,7 +120,7 @@ def test_every_public_name_is_in_the_python_page():
 
 
 @pytest.mark.parametrize(
-    "record", [whisper_jax.Transcript, whisper_jax.Segment, whisper_jax.FileProgress]
+    "record", [whisper_jax.Transcript, whisper_jax.Segment, Retry, whisper_jax.FileProgress]
 )
 def test_every_field_of_a_record_is_in_its_table(record: Any):
     text = section(REFERENCE / "python.md", f"## `{record.__name__}`")
