@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--sets", help="names of sets with commas between; all by default")
     parser.add_argument("--model", default="base")
+    parser.add_argument("--compute-type", default="float32", help="float32 or bfloat16")
     parser.add_argument("--cuts", type=int, default=300, help="how many cuts are drawn")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=8, help="transcriptions at once")
@@ -218,7 +219,8 @@ def main() -> None:
     chosen = random.Random(args.seed).sample(cuts, min(args.cuts, len(cuts)))
     print(f"{len(chosen)} of {len(cuts)} cuts at silences, seed {args.seed}, {args.model}")
     totals: dict[str, dict[str, int]] = {}
-    with whisper_jax.load_model(args.model) as model, ThreadPoolExecutor(args.workers) as workers:
+    loaded = whisper_jax.load_model(args.model, compute_type=args.compute_type)
+    with loaded as model, ThreadPoolExecutor(args.workers) as workers:
         for clip in clips:
             own = [cut for cut in chosen if cut.clip == clip]
             if own:

@@ -1,10 +1,10 @@
-"""A tokenizer with real layout and one token a letter, and a `Whisper` on the fake engine."""
+"""A `Whisper` on the fake engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from letters import N_VOCAB, letter_tokenizer
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.fake import FakeEngine
@@ -12,44 +12,7 @@ from whisper_jax.model.dims import PUBLISHED
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.requests import Decode, Decoded, Encode
 from whisper_jax.speech.regions import Region
-from whisper_jax.text import WhisperTokenizer
 from whisper_jax.transcribe import Whisper
-
-N_VOCAB = 51_865
-TIME = 50_364
-"""The token of 0.00 s."""
-
-
-def letter_tokenizer(n_vocab: int = N_VOCAB) -> WhisperTokenizer:
-    """Token ids 0 to 255 are the bytes of UTF-8."""
-    # Byte-level BPE writes a byte as a printable character: itself, or one from 256 on.
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    vocabulary = {chr(byte): byte for byte in printable}
-    vocabulary |= {chr(256 + index): byte for index, byte in enumerate(others)}
-    text = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    text.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    text.decoder = decoders.ByteLevel()
-    return WhisperTokenizer(text, n_vocab)
-
-
-def at(seconds: float) -> int:
-    """A timestamp token."""
-    return TIME + round(seconds / 0.02)
-
-
-def words(text: str) -> list[int]:
-    return [ord(letter) for letter in text]
-
-
-def said(tokens: Sequence[int], logprob: float = -0.1, no_speech_prob: float = 0.0) -> Decoded:
-    n = len(tokens)
-    return Decoded(
-        tokens=tuple(tokens),
-        token_logprobs=(logprob,) * n,
-        sum_logprob=logprob * (n + 1),
-        no_speech_prob=no_speech_prob,
-    )
 
 
 def whisper(

@@ -7,7 +7,7 @@ from pathlib import Path
 import fake_whisper as fake
 import numpy as np
 import pytest
-from fake_whisper import at, said, words
+from letters import at, said, words
 
 import whisper_jax
 from whisper_jax.engine.fake import FakeEngine

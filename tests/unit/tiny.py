@@ -7,8 +7,8 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-from fake_whisper import letter_tokenizer
 from jax.sharding import Mesh
+from letters import letter_tokenizer
 from numpy.typing import NDArray
 
 from whisper_jax.decoding.loop import ModelConfig

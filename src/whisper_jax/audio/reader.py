@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, final
 
@@ -76,7 +77,7 @@ class SampleReader:
         with self._state:
             if self._failure is not None and self._next < stop:
                 raise self._failure
-            samples = self._copy(start, stop)
+            samples = copy_span(self._blocks, self._first, start, stop)
             if len(samples) > 0:
                 self._n_read = max(self._n_read, start + len(samples))
             return Samples(start=start, samples=samples, ended=self._at_end and self._next <= stop)
@@ -146,12 +147,16 @@ class SampleReader:
         while self._blocks and self._first + len(self._blocks[0]) <= self._floor:
             self._first += len(self._blocks.popleft())
 
-    def _copy(self, start: int, stop: int) -> NDArray[np.float32]:
-        pieces: list[NDArray[np.float32]] = []
-        position = self._first
-        for block in self._blocks:
-            if position >= stop:
-                break
-            pieces.append(block[max(0, start - position) : max(0, stop - position)])
-            position += len(block)
-        return np.concatenate([np.empty(0, np.float32), *pieces])
+
+def copy_span(
+    blocks: Iterable[NDArray[np.float32]], first: int, start: int, stop: int
+) -> NDArray[np.float32]:
+    """The samples from ``start`` to ``stop`` out of blocks whose first sample is ``first``."""
+    pieces: list[NDArray[np.float32]] = []
+    position = first
+    for block in blocks:
+        if position >= stop:
+            break
+        pieces.append(block[max(0, start - position) : max(0, stop - position)])
+        position += len(block)
+    return np.concatenate([np.empty(0, np.float32), *pieces])

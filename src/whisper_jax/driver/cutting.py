@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.reader import copy_span
 from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE, SAMPLE_RATE
 from whisper_jax.driver.pieces import Piece
 from whisper_jax.errors import AudioError
@@ -209,14 +210,7 @@ class Cutting:
     def _copy(self, start: int, stop: int) -> NDArray[np.float32]:
         if start < self._first:
             raise ValueError(f"a region begins at sample {start}; held from {self._first} on")
-        pieces: list[NDArray[np.float32]] = []
-        position = self._first
-        for block in self._blocks:
-            if position >= stop:
-                break
-            pieces.append(block[max(0, start - position) : max(0, stop - position)])
-            position += len(block)
-        return np.concatenate([np.empty(0, np.float32), *pieces])
+        return copy_span(self._blocks, self._first, start, stop)
 
 
 def _end_of_margin(stop: int) -> int:
