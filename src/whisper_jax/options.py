@@ -18,6 +18,8 @@ type ComputeType = Literal["float32", "bfloat16"]
 
 WINDOW_S = 30.0
 """Seconds of audio the model sees at once: fixed by how Whisper was trained."""
+AUTO = "auto"
+"""The value of the option ``language`` that lets each piece of speech have its own."""
 MAX_NEW_TOKENS = 224
 """Most tokens found in a window: half the decoder's context, as in openai-whisper."""
 MAX_HYPOTHESES = 32
@@ -156,6 +158,8 @@ class TranscribeOptions:
             right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
             names = " or ".join("None" if k is type(None) else k.__name__ for k in kinds)
             _require(right, f"{name} is {value!r}; give {names}")
+        if self.language is not None and self.language.strip().lower() == AUTO:
+            _set(self, "language", AUTO)
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             _require(value in choices, f"{name} is {value!r}; use {_either(choices)}")

@@ -11,7 +11,7 @@ import typer
 from whisper_jax.cli.options import option, takes_transcription_options
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.formats import FORMATS, output_paths
-from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
+from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
 
 if TYPE_CHECKING:
     from whisper_jax.cli.progress import Display
@@ -129,7 +129,7 @@ def _checked(files: Sequence[str], given: dict[str, Any]) -> TranscribeOptions:
     from whisper_jax.text.languages import language_code
 
     options = transcribe_options(given)
-    if options.language is not None and options.language.strip().lower() != "auto":
+    if options.language not in (None, AUTO):
         language_code(options.language)
     for name in files:
         if Path(name).is_dir():

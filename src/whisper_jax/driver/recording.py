@@ -18,8 +18,8 @@ from whisper_jax.driver.pieces import Piece
 from whisper_jax.driver.plan import Plan
 from whisper_jax.driver.task import Task
 from whisper_jax.errors import WhisperJaxError
+from whisper_jax.options import AUTO
 from whisper_jax.programs import Language, most_spoken
-from whisper_jax.programs.checks import AUTO
 from whisper_jax.requests import Clip, Origin, Progress
 from whisper_jax.types import Segment, Transcript
 

@@ -158,7 +158,7 @@ class Run:
     def _open(self, recording: Recording) -> tuple[AudioStream, float]:
         plan = self._plan
         if plan.is_parallel:
-            # Each region is scaled by itself: that is as accurate (see docs/performance.md), and
+            # Each region is scaled by itself: that is as accurate (see docs/design.md), and
             # the recording need not be read twice.
             return open_audio(recording.source, channel=plan.channel), float("-inf")
         return open_with_level(recording.source, channel=plan.channel, n_mels=plan.n_mels)

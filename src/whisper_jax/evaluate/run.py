@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from whisper_jax.errors import OptionError
 from whisper_jax.evaluate.manifest import Clip
 from whisper_jax.evaluate.results import ClipResult, EvaluationReport, score_clip
+from whisper_jax.options import AUTO
 from whisper_jax.types import Transcript
 
 OURS = "whisper-jax"
@@ -75,7 +76,7 @@ def _run_group(
     transcripts = model.transcribe_batch(
         [clip.path for clip in clips],
         on_error="return",
-        language=clips[0].given_language or "auto",
+        language=clips[0].given_language or AUTO,
         **options,
     )
     seconds = time.perf_counter() - start

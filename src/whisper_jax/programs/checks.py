@@ -3,13 +3,10 @@
 from dataclasses import replace
 
 from whisper_jax.errors import OptionError
-from whisper_jax.options import TranscribeOptions
+from whisper_jax.options import AUTO, TranscribeOptions
 from whisper_jax.programs.prompts import MAX_PREFIX_TOKENS, prefix_tokens
 from whisper_jax.text import WhisperTokenizer
 from whisper_jax.text.chinese import chinese_converter
-
-AUTO = "auto"
-"""The value of the option ``language`` that lets each piece of speech have its own."""
 
 
 def check_options(tokenizer: WhisperTokenizer, options: TranscribeOptions) -> TranscribeOptions:
@@ -23,9 +20,7 @@ def check_options(tokenizer: WhisperTokenizer, options: TranscribeOptions) -> Tr
             vocabulary, the prefix is too long, or the package that converts Chinese is missing.
     """
     language = options.language
-    if language is not None and language.strip().lower() == AUTO:
-        language = AUTO
-    elif language is not None:
+    if language not in (None, AUTO):
         language = tokenizer.language_code(language)
     if not tokenizer.is_multilingual and language in (None, AUTO):
         language = "en"

@@ -18,8 +18,8 @@ It departs from the reference in these places:
 """
 
 from whisper_jax.audio.units import FRAMES_PER_SECOND, HOP, SAMPLE_RATE
-from whisper_jax.options import TranscribeOptions
-from whisper_jax.programs.checks import AUTO, check_options
+from whisper_jax.options import AUTO, TranscribeOptions
+from whisper_jax.programs.checks import check_options
 from whisper_jax.programs.fallback import Outcome, decode_with_fallback, is_silent
 from whisper_jax.programs.language import Language, detect_language, detect_on_windows
 from whisper_jax.programs.prompts import Context, prefix_tokens
