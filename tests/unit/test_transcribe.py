@@ -147,8 +147,15 @@ def test_progress_comes_on_the_callers_thread(long_form: str) -> None:
     model = fake.whisper(hear_position, language_index=2)
     transcript = model.transcribe(fake.seconds(70), on_progress=on_progress, long_form=long_form)
     # The first one tells the language.
-    assert [report.position_s for report in reports] == [0, 30, 60, 70, 70]
-    assert [report.done for report in reports] == [False, False, False, False, True]
+    positions = [report.position_s for report in reports]
+    if long_form == "sequential":
+        assert positions == [0, 30, 60, 70, 70]
+    else:  # the last two regions may be done in either order
+        assert positions == sorted(positions)
+        assert positions[0] == 0
+        assert positions[-2:] == [70, 70]
+        assert {30, 60} <= set(positions) or {30, 40} <= set(positions)
+    assert [report.done for report in reports] == [False] * (len(reports) - 1) + [True]
     assert {report.duration_s for report in reports} == {70}
     assert {report.language for report in reports} == {"de"}
     assert tuple(s for report in reports for s in report.segments) == transcript.segments
