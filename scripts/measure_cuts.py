@@ -9,10 +9,10 @@ are enough of them. Around each, 30 s are transcribed
 - cut, as two windows: what stands before the cut, and what follows it;
 - shifted, as one window that begins 1 s later: what a window does to a text without any cut.
 
-All greedily, without context. The words of cut and shifted are aligned with those of whole, and
-substitutions, insertions and deletions within 5 s of the cut are counted; a word's time is taken
-from its place in its segment. If cut has no more insertions and deletions than shifted, nothing is
-lost or doubled at the cuts.
+All with the default settings, so each by the rules of a region. The words of cut and shifted are
+aligned with those of whole, and substitutions, insertions and deletions within 5 s of the cut are
+counted; a word's time is taken from its place in its segment. If cut has no more insertions and
+deletions than shifted, nothing is lost or doubled at the cuts.
 """
 
 import argparse
@@ -125,11 +125,6 @@ def transcribe_windows(
         return model.transcribe(
             clip.path,
             language=language,
-            long_form="sequential",
-            vad_filter=False,
-            beam_size=1,
-            temperature=0,
-            condition_on_previous_text=False,
             clip_timestamps=[time for i in group for time in windows[i]],
         ).segments
 

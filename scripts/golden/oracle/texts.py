@@ -12,21 +12,24 @@ from openai import (
     write_json,
 )
 
+BEAMS = {"beam_size": 5}
 CASES = {
     "jfk": {
         "given": {},
         "detected": {"language": None},
         "prompted": {"initial_prompt": "President Kennedy's inaugural address, 1961."},
         "untimed": {"without_timestamps": True},
+        "beams": BEAMS,
     },
     "lj": {"given": {}},
-    "de": {"given": {}, "translated": {"task": "translate"}},
-    "zh": {"given": {}, "translated": {"task": "translate"}},
+    "de": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS},
+    "zh": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS},
     "lj_long": {
         "given": {},
         "unconditioned": {"condition_on_previous_text": False},
         "prompted": {"initial_prompt": "William Morris on printing."},
         "clipped": {"clip_timestamps": [10.0, 25.0, 40.0]},
+        "beams": BEAMS,
     },
 }
 """What is asked of each clip, beyond the language it is in and temperature 0."""
