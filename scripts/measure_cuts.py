@@ -2,8 +2,8 @@
 
     python scripts/measure_cuts.py MANIFEST --sets crimson_long,lj_long,udhr,fleurs_long
 
-Cuts are those that the cutter makes at silences, with several lengths of regions, so that there
-are enough of them. Around each, 30 s are transcribed
+Cuts are those that the cutter makes at silences, with several lengths of regions and beginnings of
+the recording, so that there are enough of them. Around each, 30 s are transcribed
 
 - whole, as one window: this is the reference;
 - cut, as two windows: what stands before the cut, and what follows it;
@@ -20,20 +20,23 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import jiwer
+import numpy as np
 
 import whisper_jax
 from whisper_jax.audio.decode import open_audio
-from whisper_jax.audio.units import FRAMES_PER_SECOND
+from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.evaluate import Clip, read_manifest, select_clips
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.scoring import normalise
 from whisper_jax.speech.cutting import Cutting
 
-CHUNK_LENGTHS = (4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
+CHUNK_LENGTHS = (10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
+BEGINNINGS_S = range(0, 30, 3)
+SAME_CUT_S = 0.1
 AROUND_S = 15.0
 NEAR_S = 5.0
 SHIFT_S = 1.0
@@ -68,25 +71,22 @@ class Word:
 
 
 def cuts_of(clip: Clip) -> list[Cut]:
-    """Each silence that the cutter cuts at with some length of regions, once."""
-    found: dict[float, Cut] = {}
-    for chunk_length in CHUNK_LENGTHS:
+    """Each silence that the cutter cuts at, with some length of regions and beginning, once."""
+    with open_audio(clip.path) as stream:
+        samples = np.concatenate(list(stream.blocks()))
+    found: dict[int, Cut] = {}
+    for chunk_length, beginning_s in product(CHUNK_LENGTHS, BEGINNINGS_S):
         cutting = Cutting(TranscribeOptions(chunk_length=chunk_length, language="en"))
-        n_samples = 0
-        regions = []
-        with open_audio(clip.path) as stream:
-            for block in stream.blocks():
-                n_samples += len(block)
-                regions += cutting.push(block)
+        regions = cutting.push(samples[beginning_s * SAMPLE_RATE :])
         for before, after in pairwise(regions + cutting.finish()):
-            silence = before.speech[-1][1], after.speech[0][0]
-            if silence[0] < silence[1]:
-                found[sum(silence) / 2] = Cut(
+            if before.speech[-1][1] < after.speech[0][0]:
+                cut = Cut(
                     clip=clip,
-                    stop=before.stop / FRAMES_PER_SECOND,
-                    start=after.start / FRAMES_PER_SECOND,
-                    duration=n_samples / 16_000,
+                    stop=beginning_s + before.stop / FRAMES_PER_SECOND,
+                    start=beginning_s + after.start / FRAMES_PER_SECOND,
+                    duration=len(samples) / SAMPLE_RATE,
                 )
+                found.setdefault(round(cut.middle / SAME_CUT_S), cut)
     # Nearer to an end than that, the windows are not those of a long recording.
     return [cut for cut in found.values() if NEAR_S < cut.middle < cut.duration - NEAR_S]
 
