@@ -95,7 +95,8 @@ class Encode:
     Attributes:
         samples: float32 [n_frames * 160 + 240] at most: the window with 200 samples of what
             stands before it, and 40 of what follows, so that its edge frames see the recording.
-        n_frames: 10 ms log-mel frames of content, 1 to 3000; the rest of the 30 s is padding.
+        n_frames: 10 ms log-mel frames of content, 1 to 3000.
+        n_heard: Frames that are heard at least, content and the silence after it, up to 3000.
         peak: Highest log-mel level (log10) of the recording so far; levels more than 8 below the
             higher of this and the window's own are raised to that floor. Minus infinity at the
             start of a recording.
@@ -104,6 +105,7 @@ class Encode:
     samples: NDArray[np.float32]
     n_frames: int
     peak: float
+    n_heard: int = 3000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array
 
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND
@@ -26,14 +27,16 @@ from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
+from whisper_jax.engine.compute import NumberTypes, number_types
 from whisper_jax.engine.device import DeviceCounts, DevicePool
 from whisper_jax.engine.engine import Engine
 from whisper_jax.engine.lift import DevicePrograms
-from whisper_jax.engine.policy import DevicePolicy, cache_dtype_for, policy_for
+from whisper_jax.engine.policy import DevicePolicy, policy_for
 from whisper_jax.engine.scheduler import Kind, Scheduler
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.params import WhisperParams
+from whisper_jax.model.params import Linear, WhisperParams
+from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
 from whisper_jax.programs.windows import clip_ranges
@@ -61,7 +64,9 @@ def load_model(
     Args:
         name: A size (``base``, ``large-v3``, ``turbo``, …), a hub id, a folder or a file.
         device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
-        compute_type: ``float32`` or ``bfloat16``.
+        compute_type: Type of the numbers computed with: ``float32``, ``bfloat16``, ``float16``;
+            ``int8_float32`` and so on, with linear layers, and on a CPU the audio's keys and
+            values, in int8; ``int8`` and ``auto``, which choose by the hardware.
         batch_size: Most windows that are decoded at once, 1 or more.
         offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
         on_download: Told how far a download is.
@@ -83,9 +88,10 @@ def load_model(
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
-    config = model_config(checkpoint.dims, tokenizer, policy, compute_type)
+    types = number_types(compute_type, policy, devices[0].platform)
+    config = model_config(checkpoint.dims, tokenizer, policy, types)
     mesh = Mesh(np.array(devices[:1]), ("data",))
-    programs = DevicePrograms(cast_params(checkpoint.params, compute_type), config, mesh)
+    programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
     pool = DevicePool(programs, policy)
     scheduler = Scheduler(
         slot_buckets=policy.slot_buckets_up_to(batch_size),
@@ -299,7 +305,7 @@ def _segments(run: Run) -> Iterator[Segment]:
 
 
 def model_config(
-    dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, compute_type: ComputeType
+    dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, types: NumberTypes
 ) -> ModelConfig:
     """What the device programs of a model are compiled for."""
     special = tokenizer.special
@@ -312,8 +318,9 @@ def model_config(
             timestamp_begin=special.timestamp_begin,
         ),
         sot=special.sot,
-        compute_dtype=compute_type,
-        cache_dtype=cache_dtype_for(policy, compute_type),
+        compute_dtype=types.floats,
+        cache_dtype=types.cache,
+        cross_dtype=types.cross,
         min_slots=policy.min_slots(dims.n_text_state),
         min_rows_wide=policy.min_rows_wide,
     )
@@ -329,8 +336,18 @@ def _devices(platform: str | None) -> list[Any]:
         ) from error
 
 
-def cast_params(params: WhisperParams, compute_type: ComputeType) -> WhisperParams:
-    """Matrices in the compute type; biases, norms and other vectors in float32."""
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, compute_type if leaf.ndim > 1 else jnp.float32), params
-    )
+def cast_params(params: WhisperParams, types: NumberTypes) -> WhisperParams:
+    """Matrices as the types say; biases, norms and other vectors in float32."""
+
+    def cast(leaf: Any) -> Array:
+        return jnp.asarray(leaf, types.floats if leaf.ndim > 1 else jnp.float32)
+
+    def cast_linear(node: Any) -> Any:
+        if not isinstance(node, Linear):
+            return cast(node)
+        weight = cast(node.weight)
+        if types.has_int8_weights:
+            weight = quantise(weight)
+        return Linear(weight, None if node.bias is None else cast(node.bias))
+
+    return jax.tree.map(cast_linear, params, is_leaf=lambda node: isinstance(node, Linear))

@@ -42,7 +42,21 @@ LIMITS = Limits(
     matrix_flops={"float32": 200e9, "bfloat16": 800e9},
     read_bytes_per_s=20e9,
     parts=(
-        PartSpeed(part="encoder", compute_type="bfloat16", seconds=0.5, work=100e9, n_slots=1),
-        PartSpeed(part="decoder", compute_type="float32", seconds=0.1, work=1e9, n_slots=16),
+        PartSpeed(
+            part="encoder",
+            compute_type="bfloat16",
+            product="bfloat16",
+            seconds=0.5,
+            work=100e9,
+            n_slots=1,
+        ),
+        PartSpeed(
+            part="decoder",
+            compute_type="float32",
+            product="float32",
+            seconds=0.1,
+            work=1e9,
+            n_slots=16,
+        ),
     ),
 )

@@ -10,8 +10,8 @@ import tiny
 
 from whisper_jax.bench import machine
 from whisper_jax.bench.costs import (
-    decoder_cache_numbers,
-    decoder_weight_numbers,
+    decoder_cache_bytes,
+    decoder_weight_bytes,
     encoder_multiply_adds,
 )
 from whisper_jax.bench.limits import encode_s, step_s
@@ -22,12 +22,16 @@ from whisper_jax.bench.workload import (
     workload_from_files,
     workload_from_manifest,
 )
+from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.device import DeviceCounts, DevicePool
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import PUBLISHED
 from whisper_jax.model.params import is_leaf, spec
+
+FLOATS = number_types("float32", CPU, "cpu")
+WHOLE = number_types("int8_bfloat16", CPU, "cpu")
 
 
 def test_the_encoders_work_in_base():
@@ -45,12 +49,17 @@ def test_a_step_reads_the_decoders_matrices_but_two_a_layer(name: str):
     matrices = sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves if len(leaf.shape) == 2)
     positions = dims.n_text_ctx * dims.n_text_state
     cross = dims.n_text_layer * 2 * dims.n_text_state**2
-    assert decoder_weight_numbers(dims) == matrices - positions - cross
+    n_read = matrices - positions - cross
+    assert decoder_weight_bytes(dims, FLOATS) == 4 * n_read
+    embedding = dims.n_vocab * dims.n_text_state
+    assert decoder_weight_bytes(dims, WHOLE) == n_read - embedding + 2 * embedding
 
 
 def test_the_caches_a_step_reads():
     pair = 2 * 6 * 512
-    assert decoder_cache_numbers(PUBLISHED["base"], 4, 8, 128) == pair * (4 * 1500 + 8 * 128)
+    sizes = PUBLISHED["base"], 4, 8, 128
+    assert decoder_cache_bytes(*sizes, FLOATS) == 4 * pair * (4 * 1500 + 8 * 128)
+    assert decoder_cache_bytes(*sizes, WHOLE) == pair * (4 * 1500 + 4 * 8 * 128)
 
 
 def test_a_timed_step_has_every_slot_busy():

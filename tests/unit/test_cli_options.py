@@ -46,6 +46,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "chinese_script": ("--chinese-script traditional", "traditional"),
     "clip_timestamps": ("--clip-timestamps 0,10,20", (0.0, 10.0, 20.0)),
     "chunk_length": ("--chunk-length 20.5", 20.5),
+    "window_padding": ("--window-padding 4", 4.0),
     "vad_threshold": ("--vad-threshold 0.4", 0.4),
     "vad_neg_threshold": ("--vad-neg-threshold 0.2", 0.2),
     "vad_min_speech_duration_ms": ("--vad-min-speech-duration-ms 250", 250),

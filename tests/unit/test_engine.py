@@ -73,6 +73,9 @@ class MadeUpPool:
         self.windows.clear()
         self.left.clear()
 
+    def audio_bucket(self, n_frames: int) -> int:
+        return n_frames
+
     def prompt_bucket(self, n_tokens: int) -> int:
         if n_tokens > 448:
             raise ValueError(f"{n_tokens} is too many")

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 import tiny
 
-from whisper_jax.model.caches import empty_self_cache
-from whisper_jax.model.decoder import decode_tokens, decoder_logits, encode_for_decoder
-from whisper_jax.model.dims import PUBLISHED
+from whisper_jax.model.caches import (
+    CrossCache,
+    Int8CrossCache,
+    empty_cross_cache,
+    empty_self_cache,
+)
+from whisper_jax.model.cross import MOST_COLUMNS, encode_for_decoder
+from whisper_jax.model.decoder import decode_tokens, decoder_logits
+from whisper_jax.model.dims import PUBLISHED, ModelDims
 from whisper_jax.model.encoder import encode
 from whisper_jax.model.layers import attend, sinusoids
 from whisper_jax.model.params import Leaf, initialise, is_leaf, n_bytes, spec
@@ -21,6 +27,7 @@ from whisper_jax.model.weights import (
     logits,
     matmul,
     quantise,
+    quantise_tokens,
 )
 
 # From the model card of openai-whisper, in millions.
@@ -72,35 +79,65 @@ def mel() -> jax.Array:
     return tiny.mel_of(tiny.window(0))
 
 
-def test_masked_frames_are_not_heard(mel: jax.Array) -> None:
+def hidden_after_prompt(
+    encoded: jax.Array, dims: ModelDims, dtype: str, n_copies: int = 1
+) -> tuple[jax.Array, jax.Array]:
+    """Hidden states of a prompt read once, or several times over, and weights of all heads."""
     params = tiny.params()
-    other = mel.at[:, 1400:].set(tiny.mel_of(tiny.window(1))[:, 1400:])
-    # The convolutions look two log-mel frames beyond an audio frame.
-    masked = jax.jit(lambda m: encode(params.encoder, tiny.DIMS, m, jnp.array([690])))
-    a, b = masked(mel), masked(other)
-    np.testing.assert_allclose(a[:, :690], b[:, :690], atol=1e-5)
-    assert np.abs(np.asarray(a[:, 710:] - b[:, 710:])).max() > 0.1
-    unmasked = encode(params.encoder, tiny.DIMS, mel)
-    full = encode(params.encoder, tiny.DIMS, mel, jnp.array([1500]))
-    np.testing.assert_allclose(full, unmasked, atol=1e-5)
+    n_audio_frames = jnp.array([encoded.shape[1]])
+    cross = encode_for_decoder(params.decoder, dims, encoded, n_audio_frames, dtype)
+    tokens = jnp.array([[tiny.PROMPT * n_copies]])
+    cache = empty_self_cache(dims, 1, 1, tokens.shape[-1], jnp.float32)
+    start = jnp.zeros((1, 1), jnp.int32)
+    heads = tuple((layer, head) for layer in range(2) for head in range(8))
+    hidden, _, weights = decode_tokens(
+        params.decoder, dims, tokens, start, cache, cross, jnp.float32, heads
+    )
+    assert weights is not None
+    return hidden, weights
 
 
-def test_a_shorter_bucket_is_the_full_one_masked(mel: jax.Array) -> None:
-    params = tiny.params()
-    silent_after = mel.at[:, 1000:].set(0)
-    n_audio_frames = jnp.array([490])
-    full = encode(params.encoder, tiny.DIMS, silent_after, n_audio_frames)
-    short = encode(params.encoder, tiny.DIMS, silent_after[:, :1000], n_audio_frames)
-    np.testing.assert_allclose(short[:, :490], full[:, :490], atol=1e-5)
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_room_for_longer_windows_changes_nothing(mel: jax.Array, dtype: str) -> None:
+    encoded = encode(tiny.params().encoder, tiny.DIMS, mel[:, :1000])
+    assert encoded.shape[1] == 500
+    roomy, weights = hidden_after_prompt(encoded, tiny.DIMS, dtype)
+    exact, _ = hidden_after_prompt(encoded, replace(tiny.DIMS, n_audio_ctx=500), dtype)
+    np.testing.assert_allclose(roomy, exact, atol=1e-5)
+    assert weights.shape[-1] == 1500
+    assert not np.asarray(weights[..., 500:]).any(), "nothing is heard where there is nothing"
 
-    def hidden(encoded: jax.Array) -> jax.Array:
-        cross = encode_for_decoder(params.decoder, tiny.DIMS, encoded, n_audio_frames, jnp.float32)
-        cache = empty_self_cache(tiny.DIMS, 1, 1, 3, jnp.float32)
-        start = jnp.zeros((1, 1), jnp.int32)
-        tokens = jnp.array([[tiny.PROMPT]])
-        return decode_tokens(params.decoder, tiny.DIMS, tokens, start, cache, cross, jnp.float32)[0]
 
-    np.testing.assert_allclose(hidden(short), hidden(full), atol=1e-4)
+@pytest.mark.parametrize("n_copies", [1, 12])
+def test_int8_keys_and_values_are_nearly_the_float_ones(mel: jax.Array, n_copies: int) -> None:
+    # A few queries are looked up in whole numbers, many in the float numbers these stand for.
+    n_columns = 8 * len(tiny.PROMPT) * n_copies
+    assert (n_columns <= MOST_COLUMNS) == (n_copies == 1)
+    encoded = encode(tiny.params().encoder, tiny.DIMS, mel)
+    plain, plain_weights = hidden_after_prompt(encoded, tiny.DIMS, "float32", n_copies)
+    rounded, weights = hidden_after_prompt(encoded, tiny.DIMS, "int8", n_copies)
+    assert np.abs(rounded - plain).max() < 0.05 * np.abs(plain).max()
+    np.testing.assert_allclose(weights, plain_weights, atol=0.02)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_int8_audio_has_a_scale_for_each_channel(mel: jax.Array) -> None:
+    encoded = encode(tiny.params().encoder, tiny.DIMS, mel)
+    frames = jnp.array([1500])
+    plain = encode_for_decoder(tiny.params().decoder, tiny.DIMS, encoded, frames, "float32")
+    whole = encode_for_decoder(tiny.params().decoder, tiny.DIMS, encoded, frames, "int8")
+    assert isinstance(plain, CrossCache)
+    assert isinstance(whole, Int8CrossCache)
+    assert jax.tree.map(jnp.shape, whole) == jax.tree.map(
+        jnp.shape, empty_cross_cache(tiny.DIMS, 1, 1500, "int8")
+    )
+    values = np.asarray(plain.values[0][0]).transpose(1, 0, 2).reshape(1500, -1)
+    np.testing.assert_allclose(
+        np.asarray(whole.values[0][0]).T * whole.value_scales[0][0],
+        values,
+        atol=float(np.abs(values).max()) / 250,
+    )
+    np.testing.assert_array_equal(whole.value_sums[0][0], whole.values[0][0].sum(-1))
 
 
 def test_weights_of_named_heads_can_be_had(mel: jax.Array) -> None:
@@ -160,7 +197,12 @@ def test_the_weight_algebra() -> None:
     quantised = quantise(w)
     assert quantised.quantised.dtype == jnp.int8
     np.testing.assert_allclose(dequantise(quantised), w, atol=float(jnp.abs(w).max()) / 127)
-    np.testing.assert_allclose(matmul(x, quantised), x @ dequantise(quantised), atol=1e-5)
+    exact = x @ dequantise(quantised)
+    np.testing.assert_allclose(matmul(x, quantised), exact, atol=0.02 * float(jnp.abs(exact).max()))
+    whole, step = quantise_tokens(x)
+    np.testing.assert_allclose(
+        matmul(x, quantised), (whole * step) @ dequantise(quantised), rtol=1e-5, atol=1e-5
+    )
     zero = quantise(jnp.zeros((16, 8)))
     assert not np.asarray(matmul(x, zero)).any()
 

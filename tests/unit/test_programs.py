@@ -1,5 +1,7 @@
 """The long-form algorithm, window by window, with the answers written by hand."""
 
+from typing import Any
+
 import letters as fake
 import numpy as np
 import pytest
@@ -48,6 +50,26 @@ def test_the_next_window_begins_at_the_last_closed_segment() -> None:
     assert [segment.seek for segment in transcript.segments] == [0, 0, 750]
     assert transcript.text == " one two three"
     assert transcript.duration == 35
+
+
+@pytest.mark.parametrize(
+    ("options", "n_heard"),
+    [
+        ({"long_form": "sequential"}, [3000, 3000]),
+        ({"long_form": "parallel"}, [3000, 1000]),
+        ({"long_form": "sequential", "window_padding": 3}, [3000, 800]),
+        ({"long_form": "parallel", "window_padding": 30.0}, [3000, 3000]),
+    ],
+)
+def test_less_than_30_s_are_heard_of_a_short_window(
+    options: dict[str, Any], n_heard: list[int]
+) -> None:
+    def hear(window: Encode, _: Decode) -> Decoded:
+        return said([at(0), *words(" a"), at(window.n_frames / 100)])
+
+    _, asked = play(35, hear, language="en", **options)
+    assert [window.n_frames for window in of_kind(Encode, asked)] == [3000, 500]
+    assert [window.n_heard for window in of_kind(Encode, asked)] == n_heard
 
 
 def test_a_single_last_timestamp_ends_the_window() -> None:

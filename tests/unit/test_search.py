@@ -41,7 +41,14 @@ DIMS = ModelDims(
     n_text_layer=1,
 )
 IDS = TokenIds(eot=500, no_speech=502, no_timestamps=503, timestamp_begin=504)
-CONFIG = ModelConfig(dims=DIMS, ids=IDS, sot=501, compute_dtype="float32", cache_dtype="float32")
+CONFIG = ModelConfig(
+    dims=DIMS,
+    ids=IDS,
+    sot=501,
+    compute_dtype="float32",
+    cache_dtype="float32",
+    cross_dtype="float32",
+)
 RULES = DecodeRules(timestamps=False)
 N_SLOTS, N_ROWS = 4, 5
 
@@ -70,7 +77,7 @@ def decode(
     models: Sequence[LanguageModel], requests: Sequence[Decode], n_rows: int = N_ROWS
 ) -> list[tuple[Text, NDArray[np.float32], float]]:
     """What the device's steps find: text without prefix, its log probabilities, their sum."""
-    rows = empty_pool(DIMS, N_SLOTS, n_rows, DIMS.n_text_ctx, "float32").rows
+    rows = empty_pool(DIMS, N_SLOTS, n_rows, DIMS.n_text_ctx, "float32", "float32").rows
     for index, (model, request) in enumerate(zip(models, requests, strict=True)):
         layout = BatchLayout([Slot(0, index)], 1)
         prompts = prompts_batch(layout, [request], 8, DIMS)

@@ -42,6 +42,7 @@ CONFIG = ModelConfig(
     sot=SOT,
     compute_dtype="float32",
     cache_dtype="float32",
+    cross_dtype="float32",
     min_slots=CPU.min_slots(DIMS.n_text_state),
     min_rows_wide=CPU.min_rows_wide,
 )

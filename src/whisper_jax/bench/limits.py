@@ -17,8 +17,8 @@ from jax.sharding import Mesh
 
 from whisper_jax.audio.units import N_WINDOW_SAMPLES
 from whisper_jax.bench.costs import (
-    decoder_cache_numbers,
-    decoder_weight_numbers,
+    decoder_cache_bytes,
+    decoder_weight_bytes,
     encoder_multiply_adds,
 )
 from whisper_jax.bench.results import Limits, PartSpeed
@@ -26,6 +26,7 @@ from whisper_jax.checkpoints import resolve_model
 from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
+from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import bucket_of, policy_for
@@ -47,12 +48,14 @@ def measure_limits(
     enable_compilation_cache()
     chosen = jax.devices(device)[0]
     with jax.default_device(chosen):
-        matrix_flops = {name: _matrix_flops(name) for name in ("float32", "bfloat16")}
         read_bytes_per_s = _read_bytes_per_s()
     checkpoint = load_checkpoint(resolve_model(model))
     parts: list[PartSpeed] = []
     for compute_type in compute_types:
         parts += _parts(checkpoint, compute_type, batch_size, chosen)
+    products = dict.fromkeys(["float32", "bfloat16", "int8", *(part.product for part in parts)])
+    with jax.default_device(chosen):
+        matrix_flops = {name: _matrix_flops(name) for name in products}
     return Limits(matrix_flops=matrix_flops, read_bytes_per_s=read_bytes_per_s, parts=tuple(parts))
 
 
@@ -71,7 +74,8 @@ def _matrix_flops(dtype: str) -> float:
     a, b = jnp.ones((n_time, d_in), dtype), jnp.ones((d_in, d_out), dtype)
     # float32 is to be float32 on every device, as in the engine.
     precision = "highest" if dtype == "float32" else "default"
-    product = jax.jit(partial(jnp.matmul, precision=precision))
+    total = jnp.int32 if dtype == "int8" else dtype
+    product = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=total))
     return 2 * n_time * d_in * d_out / _best_s(product, a, b, n_times=30)
 
 
@@ -92,9 +96,10 @@ def _parts(
 ) -> list[PartSpeed]:
     dims, policy = checkpoint.dims, policy_for(device.platform)
     tokenizer = load_tokenizer(checkpoint.folder, dims.n_vocab)
-    config = model_config(dims, tokenizer, policy, compute_type)
+    types = number_types(compute_type, policy, device.platform)
+    config = model_config(dims, tokenizer, policy, types)
     mesh = Mesh(np.array([device]), ("data",))
-    params = cast_params(checkpoint.params, compute_type)
+    params = cast_params(checkpoint.params, types)
     pool = DevicePool(DevicePrograms(params, config, mesh), policy)
     n_slots = policy.slot_buckets_up_to(batch_size)[-1]
     slots = [Slot(0, index) for index in range(n_slots)]
@@ -102,15 +107,14 @@ def _parts(
     window_s = encode_s(pool, slots)
     each_step_s = step_s(pool, slots, config)
     n_positions = bucket_of(policy.position_buckets, _N_PROMPT + (_N_TIMED + 3) * policy.max_steps)
-    n_cached = decoder_cache_numbers(dims, n_slots, n_slots, n_positions)
-    step_bytes = (
-        decoder_weight_numbers(dims) * jnp.dtype(compute_type).itemsize
-        + n_cached * jnp.dtype(config.cache_dtype).itemsize
-    )
+    step_bytes = decoder_weight_bytes(dims, types)
+    step_bytes += decoder_cache_bytes(dims, n_slots, n_slots, n_positions, types)
+    product = "int8" if types.has_int8_weights else types.floats
     return [
         PartSpeed(
             part="encoder",
             compute_type=compute_type,
+            product=product,
             seconds=window_s,
             work=2 * encoder_multiply_adds(dims),
             n_slots=min(n_slots, policy.encode_limit),
@@ -118,6 +122,7 @@ def _parts(
         PartSpeed(
             part="decoder",
             compute_type=compute_type,
+            product=product,
             seconds=each_step_s,
             work=step_bytes,
             n_slots=n_slots,

@@ -91,6 +91,7 @@ class PartSpeed:
         part: ``encoder`` (a window: log-mel, encoder, cross-attention keys and values) or
             ``decoder`` (a step over all slots).
         compute_type: What it computes in.
+        product: Type of the numbers that its linear layers multiply.
         seconds: Seconds for one window or one step.
         work: Floating-point operations of a window (two for each multiply-add), or bytes that a
             step reads.
@@ -99,6 +100,7 @@ class PartSpeed:
 
     part: Literal["encoder", "decoder"]
     compute_type: str
+    product: str
     seconds: float
     work: float
     n_slots: int
@@ -123,7 +125,7 @@ class Limits:
     def limit_of(self, part: PartSpeed) -> float:
         """The rate that bounds a part: products for the encoder, bytes for the decoder."""
         if part.part == "encoder":
-            return self.matrix_flops[part.compute_type]
+            return self.matrix_flops[part.product]
         return self.read_bytes_per_s
 
     def share(self, part: PartSpeed) -> float:

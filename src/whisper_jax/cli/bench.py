@@ -29,7 +29,7 @@ _Language = Annotated[
     str | None, typer.Option(metavar="CODE", help="Language of the files; detected by default.")
 ]
 _Model = Annotated[str, typer.Option(help="Size name, hub id, folder or file.")]
-_ComputeTypes = Annotated[str, typer.Option(metavar="A,B", help="float32, bfloat16 or both.")]
+_ComputeTypes = Annotated[str, typer.Option(metavar="A,B", help="Number types, with commas.")]
 _BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")]
 _BeamSize = Annotated[
     int, typer.Option(min=1, metavar="N", help="Hypotheses kept, by the peers too; 1 is greedy.")

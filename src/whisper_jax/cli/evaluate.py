@@ -20,7 +20,9 @@ _Manifest = Annotated[
     typer.Argument(help="JSON lines with path, set, language and text of each recording."),
 ]
 _Model = Annotated[str, typer.Option(help="Size name, hub id, folder or file.")]
-_ComputeType = Annotated[str, typer.Option(metavar="TYPE", help="float32 or bfloat16.")]
+_ComputeType = Annotated[
+    str, typer.Option(metavar="TYPE", help="Type of the numbers computed with.")
+]
 _Device = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="cpu, cuda, rocm or tpu; JAX's choice by default."),

@@ -55,8 +55,8 @@ _ComputeType = Annotated[
     str,
     option(
         _MODEL,
-        "Type of the numbers computed with.",
-        metavar="|".join(get_args(ComputeType.__value__)),
+        f"Type of the numbers computed with: {', '.join(get_args(ComputeType.__value__))}.",
+        metavar="TYPE",
     ),
 ]
 _BatchSize = Annotated[

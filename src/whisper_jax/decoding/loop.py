@@ -26,8 +26,9 @@ from whisper_jax.decoding.search import (
     select,
 )
 from whisper_jax.decoding.state import Report, RowState
-from whisper_jax.model.caches import CrossCache, SelfCache, empty_self_cache
-from whisper_jax.model.decoder import decode_tokens, decoder_logits, encode_for_decoder
+from whisper_jax.model.caches import AudioCache, SelfCache, empty_self_cache
+from whisper_jax.model.cross import encode_for_decoder
+from whisper_jax.model.decoder import decode_tokens, decoder_logits
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.encoder import encode
 from whisper_jax.model.params import WhisperParams
@@ -44,7 +45,8 @@ class ModelConfig:
         ids: Its special tokens.
         sot: Its start-of-transcript token.
         compute_dtype: The type computed in.
-        cache_dtype: The type of keys and values at rest.
+        cache_dtype: The type of self-attention keys and values at rest.
+        cross_dtype: The type of cross-attention keys and values at rest.
         min_slots: The fewest slots that products with weights are computed for; few have other
             last bits on a CPU.
         min_rows_wide: The fewest rows of such a product while slots have several.
@@ -55,6 +57,7 @@ class ModelConfig:
     sot: int
     compute_dtype: DTypeLike
     cache_dtype: DTypeLike
+    cross_dtype: DTypeLike
     min_slots: int = 1
     min_rows_wide: int = 1
 
@@ -72,9 +75,8 @@ class Windows:
     """A batch of windows to encode."""
 
     slots: Array  # int32 [window]
-    samples: Array  # float32 [window, sample], with margins
+    samples: Array  # float32 [window, sample], with margins: as much as is to be heard
     n_frames: Array  # int32 [window], log-mel frames of content
-    n_audio_frames: Array  # int32 [window], encoder frames that may be attended to
     peaks: Array  # float32 [window], highest log-mel level before
 
 
@@ -104,35 +106,28 @@ class Heard:
 
 def encode_windows(
     params: WhisperParams,
-    cross: CrossCache,
+    cross: AudioCache,
     windows: Windows,
     config: ModelConfig,
-    masked: bool,
-) -> tuple[CrossCache, Float[Array, " window"]]:
+) -> tuple[AudioCache, Float[Array, " window"]]:
     """Log-mel, encoder and cross-attention K/V of each window, into its slot.
-
-    ``masked`` (static) says that some window has fewer audio frames than there are.
 
     Returns:
         The cache with the windows in it, and the log-mel peak of each.
     """
     log_mel = jax.vmap(log_mel_window, in_axes=(0, 0, 0, None))
     mel, peaks = log_mel(windows.samples, windows.n_frames, windows.peaks, config.dims.n_mels)
-    encoded = encode(
-        params.encoder,
-        config.dims,
-        mel.astype(config.compute_dtype),
-        windows.n_audio_frames if masked else None,
-    )
+    encoded = encode(params.encoder, config.dims, mel.astype(config.compute_dtype))
+    n_audio_frames = jnp.full(encoded.shape[0], encoded.shape[1], jnp.int32)
     new = encode_for_decoder(
-        params.decoder, config.dims, encoded, windows.n_audio_frames, config.cache_dtype
+        params.decoder, config.dims, encoded, n_audio_frames, config.cross_dtype
     )
     put = jax.tree.map(lambda old, n: old.at[windows.slots].set(n, mode="drop"), cross, new)
     return put, peaks
 
 
 def language_logits(
-    params: WhisperParams, cross: CrossCache, slots: Int[Array, " window"], config: ModelConfig
+    params: WhisperParams, cross: AudioCache, slots: Int[Array, " window"], config: ModelConfig
 ) -> Float[Array, "window vocab"]:
     """Logits after the start-of-transcript token alone: those of the language tokens tell."""
     own = _take_slots(cross, slots)
@@ -151,7 +146,7 @@ def language_logits(
 
 
 def prefill(
-    params: WhisperParams, cross: CrossCache, prompts: Prompts, config: ModelConfig
+    params: WhisperParams, cross: AudioCache, prompts: Prompts, config: ModelConfig
 ) -> Heard:
     """Read the prompts, each once, however many texts are to begin with it."""
     n_prompts, n_positions = prompts.tokens.shape
@@ -206,7 +201,7 @@ def insert(rows: RowState, prompts: Prompts, heard: Heard, config: ModelConfig) 
 
 def run_steps(
     params: WhisperParams,
-    cross: CrossCache,
+    cross: AudioCache,
     rows: RowState,
     running: Array,
     limits: tuple[Array, Array],
@@ -242,7 +237,7 @@ def run_steps(
 
 
 def decode_step(
-    params: WhisperParams, cross: CrossCache, rows: RowState, config: ModelConfig
+    params: WhisperParams, cross: AudioCache, rows: RowState, config: ModelConfig
 ) -> RowState:
     """Find one more token for every row that is not done."""
     n_slots, n_rows = rows.done.shape
@@ -289,7 +284,7 @@ def grow(rows: RowState, logits: Float[Array, "slot row vocab"], config: ModelCo
     )
 
 
-def _take_slots(cross: CrossCache, slots: Int[Array, " window"]) -> CrossCache:
+def _take_slots(cross: AudioCache, slots: Int[Array, " window"]) -> AudioCache:
     return jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
 
 

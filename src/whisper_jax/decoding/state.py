@@ -17,7 +17,7 @@ from whisper_jax.decoding.search import (
     nothing_finished,
 )
 from whisper_jax.model.caches import (
-    CrossCache,
+    AudioCache,
     SelfCache,
     empty_cross_cache,
     empty_self_cache,
@@ -82,7 +82,7 @@ class Report:
 class PoolState:
     """Everything a pool of slots keeps on the device."""
 
-    cross: CrossCache
+    cross: AudioCache
     rows: RowState
 
 
@@ -91,12 +91,13 @@ def empty_pool(
     n_slots: int,
     n_rows: int,
     n_positions: int,
-    dtype: DTypeLike,
+    cache_dtype: DTypeLike,
+    cross_dtype: DTypeLike,
 ) -> PoolState:
     """A pool of ``n_slots`` slots of ``n_rows`` rows, all done, with room for ``n_positions``."""
     integers, floats = jnp.zeros(n_slots, jnp.int32), jnp.zeros(n_slots, jnp.float32)
     return PoolState(
-        cross=empty_cross_cache(dims, n_slots, dims.n_audio_ctx, dtype),
+        cross=empty_cross_cache(dims, n_slots, dims.n_audio_ctx, cross_dtype),
         rows=RowState(
             texts=empty_texts((n_slots, n_rows), dims.n_text_ctx),
             done=jnp.ones((n_slots, n_rows), bool),
@@ -118,7 +119,7 @@ def empty_pool(
                 repetition_penalty=jnp.ones(n_slots, jnp.float32),
                 no_repeat_ngram_size=integers,
             ),
-            cache=empty_self_cache(dims, n_slots, n_rows, n_positions, dtype),
+            cache=empty_self_cache(dims, n_slots, n_rows, n_positions, cache_dtype),
         ),
     )
 

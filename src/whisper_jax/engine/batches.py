@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.units import N_WINDOW_SAMPLES
+from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE
 from whisper_jax.decoding.choose import Draws
 from whisper_jax.decoding.loop import Prompts, Windows
 from whisper_jax.decoding.rules import Rules
@@ -40,17 +40,17 @@ class BatchLayout:
         self.slots[self.places] = [slot.index for slot in slots]
 
 
-def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_audio_ctx: int) -> Windows:
-    """The windows of a call; padding entries are silence of one frame."""
+def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_heard: int) -> Windows:
+    """The windows of a call, of each ``n_heard`` frames; padding entries are silence."""
     n = layout.n_entries
-    samples = np.zeros((n, N_WINDOW_SAMPLES), np.float32)
+    samples = np.zeros((n, MARGIN_BEFORE + n_heard * HOP + MARGIN_AFTER), np.float32)
     n_frames, peaks = np.ones(n, np.int32), np.full(n, -np.inf, np.float32)
     for place, request in zip(layout.places, requests, strict=True):
         samples[place, : request.samples.shape[0]] = request.samples
         n_frames[place] = request.n_frames
         peaks[place] = request.peak
-    # The padding of a window to 30 s is heard, as in openai-whisper: every frame may be looked at.
-    return Windows(layout.slots, samples, n_frames, np.full(n, n_audio_ctx, np.int32), peaks)  # pyright: ignore[reportArgumentType]
+    # What is heard beyond a window's content is silence, which may be looked at.
+    return Windows(layout.slots, samples, n_frames, peaks)  # pyright: ignore[reportArgumentType]
 
 
 def prompts_batch(

@@ -101,10 +101,9 @@ class DevicePool:
         """Put windows into their slots."""
         start_s = perf_counter()
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
-        n_audio_ctx = self.programs.config.dims.n_audio_ctx
-        windows = windows_batch(layout, [request for _, request in items], n_audio_ctx)
-        masked = bool(np.any(windows.n_audio_frames < n_audio_ctx))
-        cross, peaks = self.programs.encode(self._pool.cross, windows, masked)
+        n_heard = self.audio_bucket(max(request.n_heard for _, request in items))
+        windows = windows_batch(layout, [request for _, request in items], n_heard)
+        cross, peaks = self.programs.encode(self._pool.cross, windows)
         self._state = replace(self._pool, cross=cross)
         values = np.asarray(peaks)
         self.counts.windows += len(items)
@@ -178,6 +177,11 @@ class DevicePool:
     def prompt_bucket(self, n_tokens: int) -> int:
         """The length that a prompt is padded to."""
         return bucket_of(self.policy.prompt_buckets, n_tokens)
+
+    def audio_bucket(self, n_frames: int) -> int:
+        """How many log-mel frames are heard of a window of which so many are to be."""
+        longest = 2 * self.programs.config.dims.n_audio_ctx
+        return bucket_of(self.policy.audio_buckets, min(n_frames, longest))
 
     def _read_pending(self) -> list[tuple[Slot, Decoded]]:
         """Wait for the last call and read it, if it is still to be read."""

@@ -79,6 +79,10 @@ class Pool(Protocol):
         """Forget every window."""
         ...
 
+    def audio_bucket(self, n_frames: int) -> int:
+        """How many frames are heard of a window of which so many are to be."""
+        ...
+
     def prompt_bucket(self, n_tokens: int) -> int:
         """The length that a prompt is padded to."""
         ...
@@ -208,6 +212,7 @@ class Engine:
         match request:
             case Encode():
                 kind = Kind.ENCODE
+                bucket = served.pool.audio_bucket(request.n_heard)
                 self._withdraw(served, origin, CancelledError("a new window was asked for"))
             case DetectLanguage():
                 kind = Kind.LANGUAGE

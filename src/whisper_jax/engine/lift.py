@@ -31,7 +31,7 @@ class DevicePrograms:
     """The programs of one model on one mesh; each compiles once for each set of shapes.
 
     What recompiles: the number of slots (all); the rows of a slot and the room for tokens
-    (``run``, ``insert``, ``resize``, ``fit``); the windows in a call and whether some are masked
+    (``run``, ``insert``, ``resize``, ``fit``); the windows in a call and how much of them is heard
     (``encode``); the windows in a call (``language``); the prompts in a call and their length
     bucket (``prefill``, ``insert``).
     """
@@ -48,11 +48,11 @@ class DevicePrograms:
         """Programs compiled so far, each set of shapes counted."""
         return sum(program._cache_size() for program in self._compiled.values())
 
-    def encode(self, cross: Any, windows: Any, masked: bool) -> Any:
+    def encode(self, cross: Any, windows: Any) -> Any:
         """`encode_windows`; the cache is donated."""
-        body = partial(encode_windows, config=self.config, masked=masked)
+        body = partial(encode_windows, config=self.config)
         specs = (WHOLE, SPLIT, SPLIT)
-        program = self._program("encode", masked, body, specs, (SPLIT, SPLIT), donate=1)
+        program = self._program("encode", None, body, specs, (SPLIT, SPLIT), donate=1)
         return program(self._params, cross, windows)
 
     def language(self, cross: Any, slots: Any) -> Any:
@@ -94,7 +94,8 @@ class DevicePrograms:
     def empty(self, n_slots: int, n_rows: int, n_positions: int) -> PoolState:
         """`empty_pool` on every shard."""
         sizes = (n_slots, n_rows, n_positions)
-        body = partial(empty_pool, self.config.dims, *sizes, self.config.cache_dtype)
+        types = self.config.cache_dtype, self.config.cross_dtype
+        body = partial(empty_pool, self.config.dims, *sizes, *types)
         return self._program("empty", sizes, body, (), SPLIT)()
 
     def _program(

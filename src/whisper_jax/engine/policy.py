@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from whisper_jax.options import MAX_HYPOTHESES, ComputeType
+from whisper_jax.options import MAX_HYPOTHESES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,11 @@ class DevicePolicy:
         min_numbers: The fewest numbers of an array on the way of a row.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
+        audio_buckets: Log-mel frames of a window that programs are compiled for, even numbers.
         prompt_buckets: Prompt lengths that programs are compiled for.
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
-        cache_dtype: Type of keys and values at rest; None for the compute type.
+        cache_dtype: Type of keys and values at rest; None for the type computed in.
+        reads_int8: Cross-attention keys and values in int8 are read faster than floats.
     """
 
     max_steps: int
@@ -36,9 +38,11 @@ class DevicePolicy:
     min_numbers: int = 1
     encode_limit: int
     prefill_limit: int
+    audio_buckets: tuple[int, ...] = (1000, 1500, 2000, 2500, 3000)
     prompt_buckets: tuple[int, ...] = (8, 64, 128, 232, 448)
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
+    reads_int8: bool = False
 
     def min_slots(self, width: int) -> int:
         """The fewest slots that products are computed for, in a model of this width."""
@@ -72,6 +76,7 @@ CPU = DevicePolicy(
     encode_limit=1,
     prefill_limit=1,
     cache_dtype="float32",
+    reads_int8=True,
 )
 ACCELERATOR = DevicePolicy(
     max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8
@@ -81,11 +86,6 @@ ACCELERATOR = DevicePolicy(
 def policy_for(platform: str) -> DevicePolicy:
     """The policy of a JAX platform name."""
     return CPU if platform == "cpu" else ACCELERATOR
-
-
-def cache_dtype_for(policy: DevicePolicy, compute_type: ComputeType) -> str:
-    """The type of keys and values at rest."""
-    return policy.cache_dtype or compute_type
 
 
 def bucket_of(buckets: tuple[int, ...], size: int) -> int:

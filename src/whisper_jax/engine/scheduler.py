@@ -39,7 +39,8 @@ class Ticket:
         number: The request's own number.
         origin: Whose it is.
         kind: What it wants.
-        bucket: Requests of one kind with equal buckets may share a call (prompt lengths).
+        bucket: Requests of one kind with equal buckets may share a call (lengths of windows and
+            of prompts).
     """
 
     number: int
@@ -211,7 +212,11 @@ class Scheduler:
         items: list[tuple[Ticket, Slot]] = []
         free = self._free_slots()
         in_shard: Counter[int] = Counter()
-        for ticket in self._in_order(Kind.ENCODE):
+        queue = self._in_order(Kind.ENCODE)
+        bucket = queue[0].bucket
+        for ticket in queue:
+            if ticket.bucket != bucket:
+                continue
             open_slots = [s for s in free if in_shard[s.shard] < self.batch_limits[Kind.ENCODE]]
             if not open_slots:
                 break
@@ -223,7 +228,7 @@ class Scheduler:
             self._served[ticket.origin.owner] = next(self._clock)
             items.append((ticket, slot))
         self._drop_served(Kind.ENCODE, items)
-        return Batch(Kind.ENCODE, 0, tuple(items))
+        return Batch(Kind.ENCODE, bucket, tuple(items))
 
     def _in_place_batch(self, kind: Kind) -> Batch:
         """Requests on windows that are in their slots already: language and prompts."""

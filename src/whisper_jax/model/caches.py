@@ -30,6 +30,36 @@ class CrossCache:
     values: tuple[Array, ...]  # [slot, head, audio frame, dim]
     n_audio_frames: Array  # int32 [slot]: encoder frames that may be attended to
 
+    @property
+    def n_audio_ctx(self) -> int:
+        """Encoder frames of a window."""
+        return self.keys[0].shape[-1]
+
+
+@_pytree
+@dataclass(frozen=True)
+class Int8CrossCache:
+    """The same in whole numbers, a scale for each channel of each window.
+
+    All heads of a frame lie together: both products of attention then read keys and values in
+    their order, as their left factor, which a CPU does without moving them about first.
+    """
+
+    keys: tuple[Array, ...]  # int8 [slot, audio frame, d]
+    values: tuple[Array, ...]  # int8 [slot, d, audio frame]
+    key_scales: tuple[Array, ...]  # float32 [slot, d]
+    value_scales: tuple[Array, ...]  # float32 [slot, d]
+    value_sums: tuple[Array, ...]  # int32 [slot, d]: over the frames
+    n_audio_frames: Array  # int32 [slot]: encoder frames that may be attended to
+
+    @property
+    def n_audio_ctx(self) -> int:
+        """Encoder frames of a window."""
+        return self.keys[0].shape[1]
+
+
+type AudioCache = CrossCache | Int8CrossCache
+
 
 @_pytree
 @dataclass(frozen=True)
@@ -64,10 +94,19 @@ class SelfCache:
 
 def empty_cross_cache(
     dims: ModelDims, n_slots: int, n_audio_ctx: int, dtype: DTypeLike
-) -> CrossCache:
+) -> AudioCache:
     """A cache of ``n_slots`` slots with nothing in them: what may be heard there is all zeros."""
     heads, dim = dims.n_text_head, dims.head_dim
-    layers = range(dims.n_text_layer)
+    layers, width = range(dims.n_text_layer), dims.n_text_state
+    if jnp.dtype(dtype) == jnp.int8:
+        return Int8CrossCache(
+            keys=tuple(jnp.zeros((n_slots, n_audio_ctx, width), jnp.int8) for _ in layers),
+            values=tuple(jnp.zeros((n_slots, width, n_audio_ctx), jnp.int8) for _ in layers),
+            key_scales=tuple(jnp.ones((n_slots, width), jnp.float32) for _ in layers),
+            value_scales=tuple(jnp.ones((n_slots, width), jnp.float32) for _ in layers),
+            value_sums=tuple(jnp.zeros((n_slots, width), jnp.int32) for _ in layers),
+            n_audio_frames=jnp.full(n_slots, n_audio_ctx, jnp.int32),
+        )
     return CrossCache(
         keys=tuple(jnp.zeros((n_slots, heads, dim, n_audio_ctx), dtype) for _ in layers),
         values=tuple(jnp.zeros((n_slots, heads, n_audio_ctx, dim), dtype) for _ in layers),

@@ -8,7 +8,8 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from whisper_jax.model.caches import CrossCache, SelfCache, empty_self_cache
+from whisper_jax.model.caches import AudioCache, SelfCache, empty_self_cache
+from whisper_jax.model.cross import attend_to_audio, encode_for_decoder
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.encoder import encode
 from whisper_jax.model.layers import (
@@ -26,30 +27,13 @@ type Head = tuple[int, int]
 """A cross-attention head: (layer, head)."""
 
 
-def encode_for_decoder(
-    p: Decoder,
-    dims: ModelDims,
-    encoded: Float[Array, "batch audio_frames d"],
-    n_audio_frames: Int[Array, " batch"],
-    dtype: DTypeLike,
-) -> CrossCache:
-    """Each layer's cross-attention keys and values of encoded audio, a slot for each window."""
-    keys, values = [], []
-    for layer in p.layers:
-        key = split_heads(linear(layer.cross_attention.key, encoded), dims.n_text_head)
-        value = split_heads(linear(layer.cross_attention.value, encoded), dims.n_text_head)
-        keys.append(jnp.einsum("bthd->bhdt", key).astype(dtype))
-        values.append(jnp.einsum("bthd->bhtd", value).astype(dtype))
-    return CrossCache(tuple(keys), tuple(values), n_audio_frames)
-
-
 def decode_tokens(
     p: Decoder,
     dims: ModelDims,
     tokens: Int[Array, "slot row new"],
     position: Int[Array, "slot row"],
     cache: SelfCache,
-    cross: CrossCache,
+    cross: AudioCache,
     compute_dtype: DTypeLike,
     heads: tuple[Head, ...] = (),
     min_slots: int = 1,
@@ -81,7 +65,6 @@ def decode_tokens(
     x = _pad_slots(x, max(min_slots, tokens.shape[0]))
     cache = _note_writer(cache, position)
     self_mask, shared = _self_mask(cache, positions), cache.ancestry is not None
-    audio_mask = jnp.arange(cross.keys[0].shape[-1]) < cross.n_audio_frames[:, None, None, None]
     new_kv, weights = [], {}
     for index, layer in enumerate(p.layers):
         with jax.named_scope("self_attention"):
@@ -92,8 +75,9 @@ def decode_tokens(
             x = x + mixed
         with jax.named_scope("cross_attention"):
             normed = layer_norm(layer.cross_norm, x)
-            kv = cross.keys[index], cross.values[index]
-            mixed, weights[index] = _cross_attention(layer.cross_attention, normed, *kv, audio_mask)
+            mixed, weights[index] = _cross_attention(
+                layer.cross_attention, normed, cross, index, dims.n_text_head
+            )
             x = x + mixed
         with jax.named_scope("mlp"):
             x = x + mlp(layer.mlp, layer_norm(layer.mlp_norm, x))
@@ -199,20 +183,10 @@ def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int
 
 
 def _cross_attention(
-    p: Attention,
-    x: Float[Array, "padded row new d"],
-    keys: Float[Array, "slot head dim time"],
-    values: Float[Array, "slot head time dim"],
-    mask: Bool[Array, "slot 1 1 time"],
-) -> tuple[Float[Array, "padded row new d"], Float[Array, "slot row head new time"]]:
-    # All rows of a slot, and all their new tokens, are queries to the same keys and values.
-    n_slots, n_heads = keys.shape[:2]
-    n_rows, n_new = x.shape[1:3]
+    p: Attention, x: Float[Array, "padded row new d"], cross: AudioCache, layer: int, n_heads: int
+) -> tuple[Float[Array, "padded row new d"], Float[Array, "slot row heads new time"]]:
+    n_slots = cross.n_audio_frames.shape[0]
     query = split_heads(linear(p.query, x), n_heads)[:n_slots]
-    query = jnp.einsum("srnhd->shrnd", query).reshape(n_slots, n_heads, n_rows * n_new, -1)
-    mixed, weights = attend(query.astype(keys.dtype), keys, values, mask)
-    mixed = mixed.reshape(n_slots, n_heads, n_rows, n_new, -1)
-    joined = jnp.einsum("shrnd->srnhd", mixed).reshape(n_slots, *x.shape[1:])
-    joined = _pad_slots(joined.astype(x.dtype), x.shape[0])
-    by_row = weights.reshape(n_slots, n_heads, n_rows, n_new, -1)
-    return linear(p.out, joined), jnp.einsum("shrnt->srhnt", by_row)
+    mixed, weights = attend_to_audio(query, cross, layer)
+    joined = _pad_slots(mixed.reshape(n_slots, *x.shape[1:]), x.shape[0])
+    return linear(p.out, joined), weights

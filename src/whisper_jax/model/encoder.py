@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.layers import attend, layer_norm, linear, mlp, sinusoids, split_heads
+from whisper_jax.model.layers import attend, gelu, layer_norm, linear, mlp, sinusoids, split_heads
 from whisper_jax.model.params import Attention, Encoder, EncoderLayer, Linear
 
 
@@ -13,7 +13,6 @@ def encode(
     p: Encoder,
     dims: ModelDims,
     mel: Float[Array, "batch frames mels"],
-    n_audio_frames: Int[Array, " batch"] | None = None,
 ) -> Float[Array, "batch audio_frames d"]:
     """Encode windows of 30 s, or of a shorter length bucket.
 
@@ -21,20 +20,16 @@ def encode(
         p: The encoder's weights.
         dims: Sizes of the model.
         mel: Log-mel frames, two for each audio frame; the type decides the type computed in.
-        n_audio_frames: Audio frames of each window that may be attended to; None for all.
 
     Returns:
         Encoded audio, 20 ms a frame.
     """
     with jax.named_scope("convolutions"):
-        x = jax.nn.gelu(_convolve(p.conv1, mel, stride=1), approximate=False)
-        x = jax.nn.gelu(_convolve(p.conv2, x, stride=2), approximate=False)
+        x = gelu(_convolve(p.conv1, mel, stride=1))
+        x = gelu(_convolve(p.conv2, x, stride=2))
         x = x + jnp.asarray(sinusoids(x.shape[1], x.shape[2]), x.dtype)
-    mask = None
-    if n_audio_frames is not None:
-        mask = jnp.arange(x.shape[1]) < n_audio_frames[:, None]
     for layer in p.layers:
-        x = _encoder_layer(layer, x, dims.n_audio_head, mask)
+        x = _encoder_layer(layer, x, dims.n_audio_head)
     return layer_norm(p.norm, x)
 
 
@@ -52,10 +47,9 @@ def _encoder_layer(
     p: EncoderLayer,
     x: Float[Array, "batch time d"],
     n_heads: int,
-    mask: Bool[Array, "batch time"] | None,
 ) -> Float[Array, "batch time d"]:
     with jax.named_scope("attention"):
-        x = x + _self_attention(p.attention, layer_norm(p.attention_norm, x), n_heads, mask)
+        x = x + _self_attention(p.attention, layer_norm(p.attention_norm, x), n_heads)
     with jax.named_scope("mlp"):
         return x + mlp(p.mlp, layer_norm(p.mlp_norm, x))
 
@@ -64,10 +58,9 @@ def _self_attention(
     p: Attention,
     x: Float[Array, "batch time d"],
     n_heads: int,
-    mask: Bool[Array, "batch time"] | None,
 ) -> Float[Array, "batch time d"]:
     query = jnp.einsum("bthd->bhtd", split_heads(linear(p.query, x), n_heads))
     keys = jnp.einsum("bthd->bhdt", split_heads(linear(p.key, x), n_heads))
     values = jnp.einsum("bthd->bhtd", split_heads(linear(p.value, x), n_heads))
-    mixed, _ = attend(query, keys, values, None if mask is None else mask[:, None, None, :])
+    mixed, _ = attend(query, keys, values, None)
     return linear(p.out, jnp.einsum("bhtd->bthd", mixed).reshape(x.shape))

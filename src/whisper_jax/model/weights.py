@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 _pytree = jax.tree_util.register_dataclass
 
@@ -34,10 +34,17 @@ type Weight = Array | Int8Weight | LoraWeight
 
 
 def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_out"]:
-    """``x @ w`` in the type of ``x``, whatever kind of weight ``w`` is."""
+    """``x @ w`` in the type of ``x``, whatever kind of weight ``w`` is.
+
+    With int8 weights ``x`` is rounded to int8 as well, so that the product is one of whole
+    numbers: exact, and on processors with instructions for it several times as fast.
+    """
     match w:
         case Int8Weight():
-            return (x @ w.quantised.astype(x.dtype)) * w.scale.astype(x.dtype)
+            whole, step = quantise_tokens(x)
+            contract = (((x.ndim - 1,), (0,)), ((), ()))
+            y = lax.dot_general(whole, w.quantised, contract, preferred_element_type=jnp.int32)
+            return (y.astype(jnp.float32) * (step * w.scale)).astype(x.dtype)
         case LoraWeight():
             update = (x @ w.a.astype(x.dtype)) @ w.b.astype(x.dtype)
             return matmul(x, w.base) + update * (w.alpha / w.a.shape[-1])
@@ -50,6 +57,16 @@ def quantise(w: Float[Array, "d_in d_out"]) -> Int8Weight:
     largest = jnp.max(jnp.abs(w.astype(jnp.float32)), axis=0)
     scale = jnp.where(largest > 0, largest, 1.0) / 127.0
     return Int8Weight(jnp.round(w / scale).astype(jnp.int8), scale)
+
+
+def quantise_tokens(
+    x: Float[Array, "*batch d"],
+) -> tuple[Int[Array, "*batch d"], Float[Array, "*batch 1"]]:
+    """int8 numbers, and each vector's scale: its largest magnitude is 127."""
+    wide = x.astype(jnp.float32)
+    largest = jnp.max(jnp.abs(wide), axis=-1, keepdims=True)
+    step = jnp.where(largest > 0, largest, 1.0) / 127.0
+    return jnp.round(wide / step).astype(jnp.int8), step
 
 
 def dequantise(w: Int8Weight) -> Float[Array, "d_in d_out"]:

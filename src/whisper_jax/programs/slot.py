@@ -1,6 +1,6 @@
 """The slot of a program: windows of the recording are read and encoded into it."""
 
-from whisper_jax.audio.units import HOP
+from whisper_jax.audio.units import HOP, N_FRAMES
 from whisper_jax.programs.steps import Steps
 from whisper_jax.programs.windows import window_read, window_samples
 from whisper_jax.requests import Encode, Encoded, Samples
@@ -11,14 +11,16 @@ class WindowSlot:
 
     Args:
         peak: The highest log-mel level (log10) of the recording, as far as it is known.
+        n_padding: Frames of silence that are heard after a window, at least.
 
     Attributes:
         n_samples: How far the recording has been read.
     """
 
-    def __init__(self, peak: float) -> None:
+    def __init__(self, peak: float, n_padding: int) -> None:
         self.n_samples = 0
         self._peak = peak
+        self._n_padding = n_padding
         self._held: tuple[int, int] | None = None
         self._n_frames = 0
         self._held_peak = peak
@@ -46,7 +48,10 @@ class WindowSlot:
                 self.n_samples = max(self.n_samples, n_heard)
             if found == 0:
                 return 0
-            encoded = yield Encode(samples=samples, n_frames=found, peak=self._peak)
+            n_heard = min(found + self._n_padding, N_FRAMES)
+            encoded = yield Encode(
+                samples=samples, n_frames=found, peak=self._peak, n_heard=n_heard
+            )
             assert isinstance(encoded, Encoded)
             self._held, self._n_frames = (start, n_frames), found
             self._held_peak = encoded.peak

@@ -1,0 +1,63 @@
+"""What a compute type means on a device: the types of its numbers, and what is held in int8."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisper_jax.engine.policy import DevicePolicy
+from whisper_jax.options import ComputeType
+
+_FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Instructions that multiply bfloat16 matrices, as Linux names them (x86 and Arm)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberTypes:
+    """The types of a model's numbers.
+
+    Attributes:
+        floats: What activations, and weights that are not in int8, are computed in.
+        has_int8_weights: Weights of linear layers are in int8, with a scale for each output, and
+            what they are multiplied with too, with a scale for each token.
+        cache: Self-attention keys and values at rest.
+        cross: Cross-attention keys and values at rest.
+    """
+
+    floats: str
+    has_int8_weights: bool
+    cache: str
+    cross: str
+
+
+def number_types(compute_type: ComputeType, policy: DevicePolicy, platform: str) -> NumberTypes:
+    """What a compute type means.
+
+    Args:
+        compute_type: As the user says it. ``int8`` leaves the type of the other numbers to the
+            hardware, ``auto`` everything.
+        policy: How the device is driven.
+        platform: JAX's name of it.
+    """
+    floats = {"auto": None, "int8": None}.get(compute_type, compute_type.removeprefix("int8_"))
+    if floats is None:
+        is_fast = platform != "cpu" or bool(_FAST_BFLOAT16 & processor_flags())
+        floats = "bfloat16" if is_fast else "float32"
+    is_int8 = compute_type.startswith("int8") or (compute_type == "auto" and platform == "cpu")
+    return NumberTypes(
+        floats=floats,
+        has_int8_weights=is_int8,
+        cache=policy.cache_dtype or floats,
+        cross="int8" if is_int8 and policy.reads_int8 else policy.cache_dtype or floats,
+    )
+
+
+def processor_flags() -> frozenset[str]:
+    """Instruction sets of the processor, where the system tells (Linux); else nothing."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()

@@ -1,0 +1,191 @@
+"""Cross-attention: what a window's audio is to the decoder, and how its texts look at it.
+
+Keys and values are computed once a window and read in every step: of all that a step reads they
+are most. Held in int8 they are a quarter of float32's bytes.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from whisper_jax.model.caches import AudioCache, CrossCache, Int8CrossCache, fit
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.layers import attend, linear, split_heads
+from whisper_jax.model.params import Decoder
+
+MOST_COLUMNS = 128
+"""Most columns of queries that are looked up in int8; beyond that, float keys are cheaper."""
+_LEVELS = 254
+"""Steps between no attention and the most: those of a signed byte, both ends included."""
+
+
+def encode_for_decoder(
+    p: Decoder,
+    dims: ModelDims,
+    encoded: Float[Array, "batch audio_frames d"],
+    n_audio_frames: Int[Array, " batch"],
+    dtype: DTypeLike,
+) -> AudioCache:
+    """Each layer's cross-attention keys and values of encoded audio, a slot for each window.
+
+    Args:
+        p: The decoder's weights.
+        dims: Sizes of the model.
+        encoded: What the encoder made of the windows; the cache has room for the longest ones.
+        n_audio_frames: Frames of each that may be attended to.
+        dtype: The type they are held in.
+    """
+    length = dims.n_audio_ctx
+    keys = [fit(linear(layer.cross_attention.key, encoded), 1, length) for layer in p.layers]
+    values = [fit(linear(layer.cross_attention.value, encoded), 1, length) for layer in p.layers]
+    if jnp.dtype(dtype) == jnp.int8:
+        whole_keys, key_scales = zip(*map(_quantise_channels, keys), strict=True)
+        whole_values, value_scales = zip(*map(_quantise_channels, values), strict=True)
+        return Int8CrossCache(
+            keys=whole_keys,
+            values=tuple(jnp.swapaxes(value, 1, 2) for value in whole_values),
+            key_scales=key_scales,
+            value_scales=value_scales,
+            value_sums=tuple(jnp.sum(v, axis=1, dtype=jnp.int32) for v in whole_values),
+            n_audio_frames=n_audio_frames,
+        )
+    heads = dims.n_text_head
+    return CrossCache(
+        keys=tuple(_as_keys(key, heads).astype(dtype) for key in keys),
+        values=tuple(_as_values(value, heads).astype(dtype) for value in values),
+        n_audio_frames=n_audio_frames,
+    )
+
+
+def attend_to_audio(
+    query: Float[Array, "slot row new heads dim"], cross: AudioCache, layer: int
+) -> tuple[Float[Array, "slot row new heads dim"], Float[Array, "slot row heads new time"]]:
+    """Cross-attention of one layer: all rows of a slot, and all their new tokens, to its audio.
+
+    Args:
+        query: Of the tokens; not scaled yet.
+        cross: Keys and values of the audio.
+        layer: Whose keys and values.
+
+    Returns:
+        What was attended to, in the queries' type, and the attention weights in float32 (free
+        where nobody uses them).
+    """
+    mask = jnp.arange(cross.n_audio_ctx) < cross.n_audio_frames[:, None]
+    match cross:
+        case CrossCache():
+            return _attend_plain(query, cross.keys[layer], cross.values[layer], mask)
+        case Int8CrossCache():
+            kv = _Int8Audio(
+                keys=cross.keys[layer],
+                values=cross.values[layer],
+                key_scale=cross.key_scales[layer],
+                value_scale=cross.value_scales[layer],
+                value_sum=cross.value_sums[layer],
+            )
+            n_heads = query.shape[3]
+            if query.shape[1] * query.shape[2] * n_heads <= MOST_COLUMNS:
+                return _attend_int8(query, kv, mask)
+            keys = kv.keys * kv.key_scale[:, None].astype(query.dtype)
+            values = jnp.swapaxes(kv.values, 1, 2) * kv.value_scale[:, None].astype(query.dtype)
+            return _attend_plain(query, _as_keys(keys, n_heads), _as_values(values, n_heads), mask)
+
+
+def _attend_plain(
+    query: Float[Array, "slot row new heads dim"],
+    keys: Float[Array, "slot heads dim time"],
+    values: Float[Array, "slot heads time dim"],
+    mask: Bool[Array, "slot time"],
+) -> tuple[Float[Array, "slot row new heads dim"], Float[Array, "slot row heads new time"]]:
+    n_slots, n_rows, n_new, n_heads, dim = query.shape
+    each = jnp.einsum("srnhd->shrnd", query).reshape(n_slots, n_heads, n_rows * n_new, dim)
+    mixed, weights = attend(each.astype(keys.dtype), keys, values, mask[:, None, None])
+    mixed = mixed.reshape(n_slots, n_heads, n_rows, n_new, dim)
+    by_row = weights.reshape(n_slots, n_heads, n_rows, n_new, -1)
+    return (
+        jnp.einsum("shrnd->srnhd", mixed).astype(query.dtype),
+        jnp.einsum("shrnt->srhnt", by_row),
+    )
+
+
+class _Int8Audio(NamedTuple):
+    """One layer of an `Int8CrossCache`."""
+
+    keys: Int[Array, "slot time d"]
+    values: Int[Array, "slot d time"]
+    key_scale: Float[Array, "slot d"]
+    value_scale: Float[Array, "slot d"]
+    value_sum: Int[Array, "slot d"]
+
+
+def _attend_int8(
+    query: Float[Array, "slot row new heads dim"],
+    kv: _Int8Audio,
+    mask: Bool[Array, "slot time"],
+) -> tuple[Float[Array, "slot row new heads dim"], Float[Array, "slot row heads new time"]]:
+    """Attention in whole numbers, all heads of a slot in one product.
+
+    A query is a column that is zero but for its own head's part, so that keys and values are read
+    as one matrix, in their order and once: eight times the products that are needed, at the price
+    of the reading alone. Queries are rounded each with its own scale, attention to 255 levels;
+    sums of whole numbers are exact, whatever else is in the batch.
+    """
+    n_slots, n_rows, n_new, n_heads, dim = query.shape
+    n_queries, n_time = n_rows * n_new, kv.keys.shape[1]
+    scaled = query.astype(jnp.float32).reshape(n_slots, n_queries, n_heads, dim) * dim**-0.5
+    scaled = scaled * kv.key_scale.reshape(n_slots, 1, n_heads, dim)
+    step = _step(jnp.max(jnp.abs(scaled), axis=-1))
+    whole = jnp.round(scaled / step[..., None]).astype(jnp.int8)
+    own = jnp.eye(n_heads, dtype=jnp.int8)[:, None, None]
+    columns = jnp.einsum("sqhd->shdq", whole)[..., None] * own
+    columns = columns.reshape(n_slots, n_heads * dim, n_queries * n_heads)
+    scores = _product(kv.keys, columns).astype(jnp.float32) * step.reshape(n_slots, 1, -1)
+    scores = jnp.where(mask[..., None], scores, -jnp.inf)
+    exps = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
+    half = _LEVELS // 2
+    levels = jnp.round(exps * _LEVELS).astype(jnp.int32) - half
+    total = (jnp.sum(levels, axis=1) + half * n_time).reshape(n_slots, n_queries, n_heads, 1)
+    mixed = _product(kv.values, levels.astype(jnp.int8))
+    mixed = mixed.reshape(n_slots, n_heads, dim, n_queries, n_heads)
+    mixed = jnp.einsum("shdqh->sqhd", mixed)
+    mixed = mixed + half * kv.value_sum.reshape(n_slots, 1, n_heads, dim)
+    mixed = mixed * kv.value_scale.reshape(n_slots, 1, n_heads, dim) / total
+    weights = (exps / jnp.sum(exps, axis=1, keepdims=True)).reshape(
+        n_slots, n_time, n_rows, n_new, n_heads
+    )
+    return (
+        mixed.reshape(query.shape).astype(query.dtype),
+        jnp.einsum("strnh->srhnt", weights),
+    )
+
+
+def _product(x: Int[Array, "slot ..."], y: Int[Array, "slot ..."]) -> Int[Array, "slot ..."]:
+    """A product of two matrices for each slot; x, the larger one, is read in its order."""
+    contract = (((2,), (1,)), ((0,), (0,)))
+    return lax.dot_general(x, y, contract, preferred_element_type=jnp.int32)
+
+
+def _quantise_channels(
+    x: Float[Array, "batch time d"],
+) -> tuple[Int[Array, "batch time d"], Float[Array, "batch d"]]:
+    """int8 numbers, and each channel's scale: its largest magnitude is 127."""
+    wide = x.astype(jnp.float32)
+    scale = _step(jnp.max(jnp.abs(wide), axis=1))
+    return jnp.round(wide / scale[:, None]).astype(jnp.int8), scale
+
+
+def _step(largest: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    return jnp.where(largest > 0, largest, 1.0) / 127.0
+
+
+def _as_keys(x: Float[Array, "batch time d"], n_heads: int) -> Float[Array, "batch heads dim time"]:
+    return jnp.einsum("bthd->bhdt", split_heads(x, n_heads))
+
+
+def _as_values(
+    x: Float[Array, "batch time d"], n_heads: int
+) -> Float[Array, "batch heads time dim"]:
+    return jnp.einsum("bthd->bhtd", split_heads(x, n_heads))

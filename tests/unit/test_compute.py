@@ -1,0 +1,59 @@
+"""What compute types mean, on which hardware."""
+
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+import pytest
+import tiny
+
+from whisper_jax.engine import compute
+from whisper_jax.engine.compute import number_types
+from whisper_jax.engine.policy import policy_for
+from whisper_jax.model.weights import Int8Weight
+from whisper_jax.options import ComputeType
+from whisper_jax.transcribe import cast_params
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
+@pytest.mark.parametrize("compute_type", get_args(ComputeType.__value__))
+def test_every_type_means_numbers_that_exist(compute_type: ComputeType, platform: str) -> None:
+    types = number_types(compute_type, policy_for(platform), platform)
+    for name in (types.floats, types.cache, types.cross):
+        assert jnp.dtype(name).itemsize in (1, 2, 4)
+    if compute_type in ("float32", "bfloat16", "float16"):
+        assert types.floats == compute_type
+        assert not types.has_int8_weights
+        assert types.cross != "int8"
+    if compute_type.startswith("int8"):
+        assert types.has_int8_weights
+        assert (types.cross == "int8") == (platform == "cpu"), "where they are read faster"
+        assert compute_type in ("int8", f"int8_{types.floats}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "floats"), [({"avx2", "fma"}, "float32"), ({"avx2", "avx512_bf16"}, "bfloat16")]
+)
+def test_the_processor_decides_what_auto_is(
+    flags: set[str], floats: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "processor_flags", lambda: frozenset(flags))
+    for compute_type in ("auto", "int8"):
+        types = number_types(compute_type, policy_for("cpu"), "cpu")
+        assert (types.floats, types.has_int8_weights) == (floats, True)
+    on_gpu = number_types("auto", policy_for("gpu"), "gpu")
+    assert (on_gpu.floats, on_gpu.has_int8_weights) == ("bfloat16", False)
+
+
+def test_int8_weights_are_those_of_linear_layers() -> None:
+    params = tiny.params()
+    types = number_types("int8_bfloat16", policy_for("cpu"), "cpu")
+    cast = cast_params(params, types)
+    assert cast.decoder.embedding.dtype == jnp.bfloat16
+    assert cast.encoder.norm.scale.dtype == jnp.float32
+    leaves = jax.tree.leaves(cast, is_leaf=lambda node: isinstance(node, Int8Weight))
+    matrices = [leaf for leaf in leaves if isinstance(leaf, Int8Weight)]
+    # Two convolutions; four projections and two of the feed-forward half; four more to the audio.
+    dims = tiny.DIMS
+    assert len(matrices) == 2 + 6 * dims.n_audio_layer + 10 * dims.n_text_layer
+    assert all(matrix.quantised.dtype == jnp.int8 for matrix in matrices)
