@@ -27,8 +27,6 @@ type ComputeType = Literal[
 
 WINDOW_S = 30.0
 """Seconds of audio the model sees at once: fixed by how Whisper was trained."""
-PARALLEL_PADDING_S = 5.0
-"""Seconds of silence heard after a window of a region. With 1 s the model begins to loop."""
 AUTO = "auto"
 """The value of the option ``language`` that lets each piece of speech have its own."""
 MAX_NEW_TOKENS = 224
@@ -108,10 +106,9 @@ class TranscribeOptions:
             order; a last start without an end runs to the end. The whole recording by default.
         chunk_length: Most seconds of audio put into one window, 1 to 30; the rest of its 30 s
             is padding. Regions are no longer than this. 30 in both peers.
-        window_padding: Seconds of silence that the model hears at least after what a window
-            holds, 2 to 30; rounded up so that the whole is a multiple of 5 s. Less is faster.
-            None is 5 in ``parallel``, where short windows are common: no less accurate than 30
-            (docs/performance.md), which is the reference's and None's in ``sequential``.
+        window_padding: Least seconds of silence that the model hears after what a window holds,
+            2 to 30; rounded up so that the whole is 10, 15, 20, 25 or 30 s. 30 in both peers.
+            Less is faster where windows are short, and gives other texts.
         vad_threshold: Speech begins where its probability reaches this. 0.5 in faster-whisper.
         vad_neg_threshold: Speech ends where its probability falls below this; None is 0.15 less
             than ``vad_threshold``, as in faster-whisper.
@@ -153,7 +150,7 @@ class TranscribeOptions:
     chinese_script: ChineseScript | None = None
     clip_timestamps: tuple[float, ...] = ()
     chunk_length: float = WINDOW_S
-    window_padding: float | None = None
+    window_padding: float = WINDOW_S
     vad_threshold: float = 0.5
     vad_neg_threshold: float | None = None
     vad_min_speech_duration_ms: int = 0
@@ -214,13 +211,6 @@ class TranscribeOptions:
         return self.long_form == "parallel" if self.vad_filter is None else self.vad_filter
 
     @property
-    def least_padding_s(self) -> float:
-        """Seconds of silence that are heard after a window, at least."""
-        if self.window_padding is not None:
-            return self.window_padding
-        return PARALLEL_PADDING_S if self.long_form == "parallel" else WINDOW_S
-
-    @property
     def max_tokens(self) -> int:
         """Most tokens of a window, the end-of-text token included."""
         return MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens
@@ -268,7 +258,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "language_detection_threshold": _LIMIT,
     "language_detection_segments": (int,),
     "chunk_length": _NUMBER,
-    "window_padding": _LIMIT,
+    "window_padding": _NUMBER,
     "vad_threshold": _NUMBER,
     "vad_neg_threshold": _LIMIT,
     "vad_min_speech_duration_ms": (int,),

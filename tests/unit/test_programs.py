@@ -56,9 +56,9 @@ def test_the_next_window_begins_at_the_last_closed_segment() -> None:
     ("options", "n_heard"),
     [
         ({"long_form": "sequential"}, [3000, 3000]),
-        ({"long_form": "parallel"}, [3000, 1000]),
+        ({"long_form": "parallel"}, [3000, 3000]),
         ({"long_form": "sequential", "window_padding": 3}, [3000, 800]),
-        ({"long_form": "parallel", "window_padding": 30.0}, [3000, 3000]),
+        ({"long_form": "parallel", "window_padding": 5.5}, [3000, 1050]),
     ],
 )
 def test_less_than_30_s_are_heard_of_a_short_window(

@@ -85,7 +85,7 @@ class _Recording:
         self.language = language if given is None else None
         if given not in (None, AUTO):
             self.language = Language(code=given)
-        self.slot = WindowSlot(peak, round(options.least_padding_s * FRAMES_PER_SECOND))
+        self.slot = WindowSlot(peak, round(options.window_padding * FRAMES_PER_SECOND))
         self.context = Context(tokenizer, options)
         self.segments = Segments(tokenizer, options)
         self.rules = decode_rules(tokenizer, options)
