@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import goldens
 import numpy as np
@@ -96,9 +97,18 @@ def test_levels_of_what_cannot_be_read_twice_are_those_heard_so_far(
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("name", MODELS)
-def test_bfloat16_has_every_word_of_jfk(name: str) -> None:
-    with whisper_jax.load_model(name, compute_type="bfloat16") as model:
+@pytest.mark.parametrize(
+    ("name", "compute_type"),
+    [
+        ("tiny.en", "bfloat16"),
+        ("base", "bfloat16"),
+        ("base", "float16"),
+        ("base", "int8_float32"),
+        ("base", "int8_bfloat16"),
+    ],
+)
+def test_every_compute_type_has_every_word_of_jfk(name: str, compute_type: Any) -> None:
+    with whisper_jax.load_model(name, compute_type=compute_type) as model:
         text = model.transcribe(goldens.clip_path("jfk"), language="en", **GREEDY).text
     assert normalise(text, "en") == normalise(goldens.clips()["jfk"]["text"], "en")
 

@@ -247,7 +247,6 @@ def test_every_option_of_the_model_reaches_it(fake: FakeModel, run: Run):
         ("--vad-neg-threshold 0.9 a.wav", "give at most vad_threshold, 0.5"),
         ("--multilingual True a.wav", "--language auto"),
         ("--batched True a.wav", "--long-form parallel"),
-        ("--fp16 True a.wav", "--compute-type bfloat16"),
         ("--verbose=maybe a.wav", "--verbose is 'maybe'"),
         ("--suppress_blank=maybe a.wav", "--suppress-blank is 'maybe'"),
         ("--suppress_tokens x a.wav", "suppress_tokens is 'x'; give a list of numbers"),

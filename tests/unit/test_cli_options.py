@@ -135,6 +135,7 @@ def test_values_are_what_they_look_like(
         ("--without_timestamps True a", "--without-timestamps a"),
         ("--verbose False a", "a"),
         ("--fp16 False a", "--compute-type float32 a"),
+        ("--fp16 True a", "--compute-type float16 a"),
         ("a --temperature 0.2", "--temperature 0.2 a"),
         (
             "--temperature_increment_on_fallback 0.2 a",

@@ -157,18 +157,12 @@ def _boolean(name: str, value: str) -> list[str]:
     if value not in ("True", "False"):
         raise OptionError(f"{name} is {value!r}; give True or False, or nothing for True")
     if name == "--fp16":
-        return _half_precision(value)
+        return ["--compute-type", "float16" if value == "True" else "float32"]
     if name in _FLAGS:
         return [name] if value == "True" else []
     if name.startswith("--no-"):
         return [name.replace("--no-", "--", 1), "False" if value == "True" else "True"]
     return [name, value]
-
-
-def _half_precision(value: str) -> list[str]:
-    if value == "True":
-        raise OptionError("--fp16 True is not supported; half precision is --compute-type bfloat16")
-    return ["--compute-type", "float32"]
 
 
 def _alone(name: str) -> typer.Typer:
