@@ -129,8 +129,8 @@ def _attend_int8(
     """Attention in whole numbers, all heads of a slot in one product.
 
     A query is a column that is zero but for its own head's part, so that keys and values are read
-    as one matrix, in their order and once: eight times the products that are needed, at the price
-    of the reading alone. Queries are rounded each with its own scale, attention to 255 levels;
+    as one matrix, in their order and once: as many times the products needed as there are heads,
+    at little more than the price of the reading. Queries are rounded each with its own scale, attention to 255 levels;
     sums of whole numbers are exact, whatever else is in the batch.
     """
     n_slots, n_rows, n_new, n_heads, dim = query.shape
