@@ -124,6 +124,7 @@ def test_the_work_of_others_is_what_this_process_did_not_do(monkeypatch: pytest.
 
 def test_a_system_that_tells_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(machine, "_read", lambda _: "")
+    monkeypatch.setattr(machine, "processor_flags", frozenset)
     assert machine.LoadClock.start().others_cores() is None
     described = machine.describe_machine()
     assert described.flags == ()

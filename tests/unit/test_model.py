@@ -27,7 +27,7 @@ from whisper_jax.model.weights import (
     logits,
     matmul,
     quantise,
-    quantise_tokens,
+    round_to_int8,
 )
 
 # From the model card of openai-whisper, in millions.
@@ -199,7 +199,7 @@ def test_the_weight_algebra() -> None:
     np.testing.assert_allclose(dequantise(quantised), w, atol=float(jnp.abs(w).max()) / 127)
     exact = x @ dequantise(quantised)
     np.testing.assert_allclose(matmul(x, quantised), exact, atol=0.02 * float(jnp.abs(exact).max()))
-    whole, step = quantise_tokens(x)
+    whole, step = round_to_int8(x, axis=-1)
     np.testing.assert_allclose(
         matmul(x, quantised), (whole * step) @ dequantise(quantised), rtol=1e-5, atol=1e-5
     )

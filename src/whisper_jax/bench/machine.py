@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from whisper_jax.engine.compute import processor_flags
+
 _FLAGS = (
     "avx2",
     "fma",
@@ -58,7 +60,7 @@ class Machine:
 def describe_machine() -> Machine:
     """This machine."""
     fields = _cpu_fields(_read("/proc/cpuinfo"))
-    present = (fields.get("flags") or fields.get("Features") or "").split()
+    present = processor_flags()
     return Machine(
         cpu=fields.get("model name") or platform.processor() or platform.machine(),
         n_cores=os.cpu_count() or 1,

@@ -15,6 +15,7 @@ from whisper_jax.model.caches import AudioCache, CrossCache, Int8CrossCache, fit
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.layers import attend, linear, split_heads
 from whisper_jax.model.params import Decoder
+from whisper_jax.model.weights import round_to_int8
 
 MOST_COLUMNS = 128
 """Most columns of queries that are looked up in int8; beyond that, float keys are cheaper."""
@@ -42,14 +43,15 @@ def encode_for_decoder(
     keys = [fit(linear(layer.cross_attention.key, encoded), 1, length) for layer in p.layers]
     values = [fit(linear(layer.cross_attention.value, encoded), 1, length) for layer in p.layers]
     if jnp.dtype(dtype) == jnp.int8:
-        whole_keys, key_scales = zip(*map(_quantise_channels, keys), strict=True)
-        whole_values, value_scales = zip(*map(_quantise_channels, values), strict=True)
+        # Each channel has its own scale over the frames.
+        rounded_keys = [round_to_int8(key, axis=1) for key in keys]
+        rounded_values = [round_to_int8(value, axis=1) for value in values]
         return Int8CrossCache(
-            keys=whole_keys,
-            values=tuple(jnp.swapaxes(value, 1, 2) for value in whole_values),
-            key_scales=key_scales,
-            value_scales=value_scales,
-            value_sums=tuple(jnp.sum(v, axis=1, dtype=jnp.int32) for v in whole_values),
+            keys=tuple(whole for whole, _ in rounded_keys),
+            values=tuple(jnp.swapaxes(whole, 1, 2) for whole, _ in rounded_values),
+            key_scales=tuple(step[:, 0] for _, step in rounded_keys),
+            value_scales=tuple(step[:, 0] for _, step in rounded_values),
+            value_sums=tuple(jnp.sum(v, axis=1, dtype=jnp.int32) for v, _ in rounded_values),
             n_audio_frames=n_audio_frames,
         )
     heads = dims.n_text_head
@@ -130,15 +132,14 @@ def _attend_int8(
 
     A query is a column that is zero but for its own head's part, so that keys and values are read
     as one matrix, in their order and once: as many times the products needed as there are heads,
-    at little more than the price of the reading. Queries are rounded each with its own scale, attention to 255 levels;
-    sums of whole numbers are exact, whatever else is in the batch.
+    at little more than the price of the reading. Queries are rounded each with its own scale,
+    attention to 255 levels; sums of whole numbers are exact, whatever else is in the batch.
     """
     n_slots, n_rows, n_new, n_heads, dim = query.shape
     n_queries, n_time = n_rows * n_new, kv.keys.shape[1]
     scaled = query.astype(jnp.float32).reshape(n_slots, n_queries, n_heads, dim) * dim**-0.5
     scaled = scaled * kv.key_scale.reshape(n_slots, 1, n_heads, dim)
-    step = _step(jnp.max(jnp.abs(scaled), axis=-1))
-    whole = jnp.round(scaled / step[..., None]).astype(jnp.int8)
+    whole, step = round_to_int8(scaled, axis=-1)
     own = jnp.eye(n_heads, dtype=jnp.int8)[:, None, None]
     columns = jnp.einsum("sqhd->shdq", whole)[..., None] * own
     columns = columns.reshape(n_slots, n_heads * dim, n_queries * n_heads)
@@ -166,19 +167,6 @@ def _product(x: Int[Array, "slot ..."], y: Int[Array, "slot ..."]) -> Int[Array,
     """A product of two matrices for each slot; x, the larger one, is read in its order."""
     contract = (((2,), (1,)), ((0,), (0,)))
     return lax.dot_general(x, y, contract, preferred_element_type=jnp.int32)
-
-
-def _quantise_channels(
-    x: Float[Array, "batch time d"],
-) -> tuple[Int[Array, "batch time d"], Float[Array, "batch d"]]:
-    """int8 numbers, and each channel's scale: its largest magnitude is 127."""
-    wide = x.astype(jnp.float32)
-    scale = _step(jnp.max(jnp.abs(wide), axis=1))
-    return jnp.round(wide / scale[:, None]).astype(jnp.int8), scale
-
-
-def _step(largest: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    return jnp.where(largest > 0, largest, 1.0) / 127.0
 
 
 def _as_keys(x: Float[Array, "batch time d"], n_heads: int) -> Float[Array, "batch heads dim time"]:

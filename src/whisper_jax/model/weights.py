@@ -41,7 +41,7 @@ def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_
     """
     match w:
         case Int8Weight():
-            whole, step = quantise_tokens(x)
+            whole, step = round_to_int8(x, axis=-1)
             contract = (((x.ndim - 1,), (0,)), ((), ()))
             y = lax.dot_general(whole, w.quantised, contract, preferred_element_type=jnp.int32)
             return (y.astype(jnp.float32) * (step * w.scale)).astype(x.dtype)
@@ -53,18 +53,21 @@ def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_
 
 
 def quantise(w: Float[Array, "d_in d_out"]) -> Int8Weight:
-    """Round to int8 with the largest magnitude of each output channel at 127."""
-    largest = jnp.max(jnp.abs(w.astype(jnp.float32)), axis=0)
-    scale = jnp.where(largest > 0, largest, 1.0) / 127.0
-    return Int8Weight(jnp.round(w / scale).astype(jnp.int8), scale)
+    """Round to int8, each output channel with its own scale."""
+    whole, step = round_to_int8(w, axis=0)
+    return Int8Weight(whole, step[0])
 
 
-def quantise_tokens(
-    x: Float[Array, "*batch d"],
-) -> tuple[Int[Array, "*batch d"], Float[Array, "*batch 1"]]:
-    """int8 numbers, and each vector's scale: its largest magnitude is 127."""
+def round_to_int8(
+    x: Float[Array, "..."], axis: int
+) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
+    """Whole numbers from -127 to 127, and the step between them.
+
+    The numbers along ``axis`` share a step, which puts their largest magnitude at 127; it is
+    float32, of length 1 along the axis.
+    """
     wide = x.astype(jnp.float32)
-    largest = jnp.max(jnp.abs(wide), axis=-1, keepdims=True)
+    largest = jnp.max(jnp.abs(wide), axis=axis, keepdims=True)
     step = jnp.where(largest > 0, largest, 1.0) / 127.0
     return jnp.round(wide / step).astype(jnp.int8), step
 
