@@ -54,23 +54,10 @@ def score_clip(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SetResult:
-    """Clips taken together: of a set, of a pool of sets, or all that are scored in one unit.
+class _Clips:
+    """Clips that were transcribed, and how long that took."""
 
-    Attributes:
-        name: Name of the set.
-        clips: The clips, failed ones included: all their words count as deletions.
-        score: Errors, pooled over the clips.
-    """
-
-    name: str
     clips: tuple[ClipResult, ...]
-    score: ErrorRate
-
-    @property
-    def n_failed(self) -> int:
-        """Clips that failed."""
-        return sum(result.error is not None for result in self.clips)
 
     @property
     def audio_s(self) -> float:
@@ -87,6 +74,25 @@ class SetResult:
         """Seconds of audio done in a second."""
         return _times_real_time(self.audio_s, self.seconds)
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetResult(_Clips):
+    """Clips taken together: of a set, of a pool of sets, or all that are scored in one unit.
+
+    Attributes:
+        name: Name of the set.
+        clips: The clips, failed ones included: all their words count as deletions.
+        score: Errors, pooled over the clips.
+    """
+
+    name: str
+    score: ErrorRate
+
+    @property
+    def n_failed(self) -> int:
+        """Clips that failed."""
+        return sum(result.error is not None for result in self.clips)
+
     @property
     def kept(self) -> tuple[KeptUnits, ...]:
         """How much of each language was kept in the code-switched clips whose segments are told."""
@@ -98,7 +104,7 @@ class SetResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EvaluationReport:
+class EvaluationReport(_Clips):
     """The outcome of an evaluation of one system.
 
     Attributes:
@@ -109,7 +115,6 @@ class EvaluationReport:
     """
 
     name: str
-    clips: tuple[ClipResult, ...]
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_peer: bool = False
 
@@ -127,21 +132,6 @@ class EvaluationReport:
     def failed(self) -> tuple[ClipResult, ...]:
         """The clips that could not be transcribed."""
         return tuple(result for result in self.clips if result.error is not None)
-
-    @property
-    def audio_s(self) -> float:
-        """Seconds of audio read."""
-        return sum(result.audio_s for result in self.clips)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds it took."""
-        return sum(result.seconds for result in self.clips)
-
-    @property
-    def times_real_time(self) -> float:
-        """Seconds of audio done in a second."""
-        return _times_real_time(self.audio_s, self.seconds)
 
 
 def pool_clips(
