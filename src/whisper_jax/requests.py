@@ -96,7 +96,9 @@ class Encode:
         samples: float32 [n_frames * 160 + 240] at most: the window with 200 samples of what
             stands before it, and 40 of what follows, so that its edge frames see the recording.
         n_frames: 10 ms log-mel frames of content, 1 to 3000.
-        n_heard: Frames that are heard at least, content and the silence after it, up to 3000.
+        n_heard: Frames that are heard at least, content and what is put after it, up to 3000.
+        silence_after: What is put after the content is silence as log-mel shows it, at the
+            recording's floor; else levels of 0, which openai-whisper puts there.
         peak: Highest log-mel level (log10) of the recording so far; levels more than 8 below the
             higher of this and the window's own are raised to that floor. Minus infinity at the
             start of a recording.
@@ -106,6 +108,7 @@ class Encode:
     n_frames: int
     peak: float
     n_heard: int = 3000
+    silence_after: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

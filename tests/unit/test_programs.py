@@ -56,7 +56,7 @@ def test_the_next_window_begins_at_the_last_closed_segment() -> None:
     ("options", "n_heard"),
     [
         ({"long_form": "sequential"}, [3000, 3000]),
-        ({"long_form": "parallel"}, [3000, 3000]),
+        ({"long_form": "parallel"}, [3000, 1000]),
         ({"long_form": "sequential", "window_padding": 3}, [3000, 800]),
         ({"long_form": "parallel", "window_padding": 5.5}, [3000, 1050]),
     ],
@@ -70,6 +70,8 @@ def test_less_than_30_s_are_heard_of_a_short_window(
     _, asked = play(35, hear, language="en", **options)
     assert [window.n_frames for window in of_kind(Encode, asked)] == [3000, 500]
     assert [window.n_heard for window in of_kind(Encode, asked)] == n_heard
+    silent = options["long_form"] == "parallel"
+    assert [window.silence_after for window in of_kind(Encode, asked)] == [silent, silent]
 
 
 def test_a_single_last_timestamp_ends_the_window() -> None:

@@ -87,9 +87,9 @@ _RECORDING = {
         "parallel|sequential",
     ),
     "chunk_length": _number("Most seconds of audio in a window, 1 to 30."),
-    "window_padding": _number(
-        "Least seconds of silence heard after what a window holds, 2 to 30; less is faster where "
-        "windows are short."
+    "window_padding": _limit(
+        "Least seconds heard after what a window holds, 2 to 30; 5 in parallel and 30 in "
+        "sequential if unset."
     ),
     "clip_timestamps": _words(
         "Parts to transcribe, in seconds, with commas; the whole recording if unset.",

@@ -47,7 +47,8 @@ def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_heard: int)
     n_frames, peaks = np.ones(n, np.int32), np.full(n, -np.inf, np.float32)
     for place, request in zip(layout.places, requests, strict=True):
         samples[place, : request.samples.shape[0]] = request.samples
-        n_frames[place] = request.n_frames
+        # The spectrogram of the zeros that follow is silence.
+        n_frames[place] = n_heard if request.silence_after else request.n_frames
         peaks[place] = request.peak
     # What is heard beyond a window's content is silence, which may be looked at.
     return Windows(layout.slots, samples, n_frames, peaks)  # pyright: ignore[reportArgumentType]

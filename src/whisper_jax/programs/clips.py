@@ -85,7 +85,10 @@ class _Recording:
         self.language = language if given is None else None
         if given not in (None, AUTO):
             self.language = Language(code=given)
-        self.slot = WindowSlot(peak, round(options.window_padding * FRAMES_PER_SECOND))
+        n_padding = round(options.padding_s * FRAMES_PER_SECOND)
+        # The zeros that openai-whisper puts there are louder than the silence of a recording.
+        silence_after = options.long_form == "parallel"
+        self.slot = WindowSlot(peak, n_padding, silence_after=silence_after)
         self.context = Context(tokenizer, options)
         self.segments = Segments(tokenizer, options)
         self.rules = decode_rules(tokenizer, options)

@@ -11,16 +11,18 @@ class WindowSlot:
 
     Args:
         peak: The highest log-mel level (log10) of the recording, as far as it is known.
-        n_padding: Frames of silence that are heard after a window, at least.
+        n_padding: Frames that are heard after a window, at least.
+        silence_after: Whether they are silence; openai-whisper's are not (`Encode`).
 
     Attributes:
         n_samples: How far the recording has been read.
     """
 
-    def __init__(self, peak: float, n_padding: int) -> None:
+    def __init__(self, peak: float, n_padding: int, *, silence_after: bool) -> None:
         self.n_samples = 0
         self._peak = peak
         self._n_padding = n_padding
+        self._silence_after = silence_after
         self._held: tuple[int, int] | None = None
         self._n_frames = 0
         self._held_peak = peak
@@ -48,9 +50,12 @@ class WindowSlot:
                 self.n_samples = max(self.n_samples, n_heard)
             if found == 0:
                 return 0
-            n_heard = min(found + self._n_padding, N_FRAMES)
             encoded = yield Encode(
-                samples=samples, n_frames=found, peak=self._peak, n_heard=n_heard
+                samples=samples,
+                n_frames=found,
+                peak=self._peak,
+                n_heard=min(found + self._n_padding, N_FRAMES),
+                silence_after=self._silence_after,
             )
             assert isinstance(encoded, Encoded)
             self._held, self._n_frames = (start, n_frames), found
