@@ -37,7 +37,9 @@ def test_silence_and_nothing_have_no_level() -> None:
 
 
 @pytest.mark.parametrize(("silence_after", "after"), [(False, 0.0), (True, None)])
-def test_what_follows_a_window_is_silence_or_zeros(silence_after: bool, after: float | None) -> None:
+def test_what_follows_a_window_is_silence_or_zeros(
+    silence_after: bool, after: float | None
+) -> None:
     samples = np.random.default_rng(2).normal(0, 0.1, 300 * 160 + 240).astype(np.float32)
     request = Encode(samples=samples, n_frames=300, peak=1.0, silence_after=silence_after)
     windows = windows_batch(BatchLayout([Slot(0, 0)], n_shards=1), [request], n_heard=1000)
