@@ -7,7 +7,7 @@ the programs through the engine.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -28,11 +28,11 @@ from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
 from whisper_jax.engine.compute import NumberTypes, number_types
-from whisper_jax.engine.device import DeviceCounts, DevicePool
-from whisper_jax.engine.engine import Engine
+from whisper_jax.engine.device import DeviceCounts
+from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import DevicePolicy, policy_for
-from whisper_jax.engine.scheduler import Kind, Scheduler
+from whisper_jax.engine.threads import has_spare_thread
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import Linear, WhisperParams
@@ -83,6 +83,7 @@ def load_model(
         raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
     if batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+    has_spare_thread()  # before JAX starts its devices
     devices = _devices(device)
     enable_compilation_cache()
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
@@ -92,19 +93,8 @@ def load_model(
     config = model_config(checkpoint.dims, tokenizer, policy, types)
     mesh = Mesh(np.array(devices[:1]), ("data",))
     programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
-    pool = DevicePool(programs, policy)
-    scheduler = Scheduler(
-        slot_buckets=policy.slot_buckets_up_to(batch_size),
-        n_shards=programs.n_shards,
-        batch_limits={
-            Kind.ENCODE: policy.encode_limit,
-            Kind.LANGUAGE: policy.prefill_limit,
-            Kind.DECODE: policy.prefill_limit,
-        },
-    )
-    engine = Engine()
-    engine.add_pool(str(name), pool, scheduler)
-    return Whisper(str(name), checkpoint.dims, tokenizer, engine, pool.counts, batch_size)
+    engine, counts = start_lanes(str(name), programs, policy, batch_size)
+    return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, batch_size)
 
 
 class Whisper:
@@ -114,7 +104,6 @@ class Whisper:
         name: What it was loaded as.
         dims: Its sizes.
         tokenizer: Its tokenizer.
-        counts: What the device has done so far; for benchmarks.
     """
 
     def __init__(
@@ -123,7 +112,7 @@ class Whisper:
         dims: ModelDims,
         tokenizer: WhisperTokenizer,
         engine: EngineLike,
-        counts: DeviceCounts,
+        counts: Sequence[DeviceCounts],
         batch_size: int,
         make_cutter: Callable[[TranscribeOptions], Cutter] = Cutting,
     ) -> None:
@@ -133,7 +122,12 @@ class Whisper:
         self._engine = engine
         self._batch_size = batch_size
         self._make_cutter = make_cutter
-        self.counts = counts
+        self._counts = counts
+
+    @property
+    def counts(self) -> DeviceCounts:
+        """What the device has done so far; for benchmarks."""
+        return sum(self._counts, start=DeviceCounts())
 
     def transcribe(
         self,

@@ -26,7 +26,7 @@ def whisper(
         PUBLISHED["base"],
         letter_tokenizer(n_vocab),
         FakeEngine(hear, language_index),
-        DeviceCounts(),
+        [DeviceCounts()],
         batch_size,
         CutEvery,
     )

@@ -324,7 +324,7 @@ def test_silence_is_an_empty_transcript() -> None:
     """Through the real voice activity."""
     real = fake.whisper(hear_position)
     model = whisper_jax.Whisper(
-        "fake", real.dims, real.tokenizer, real._engine, real.counts, batch_size=4
+        "fake", real.dims, real.tokenizer, real._engine, [real.counts], batch_size=4
     )
     silence = np.zeros(70 * 16_000, np.float32)
     for options in ({}, {"long_form": "sequential", "vad_filter": True}):

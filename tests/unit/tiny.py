@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.engine.device import DevicePool
-from whisper_jax.engine.engine import Engine
+from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import CPU, DevicePolicy
-from whisper_jax.engine.scheduler import Kind, Scheduler
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams, initialise
 from whisper_jax.requests import Decode, DecodeRules, Encode
@@ -71,14 +70,8 @@ def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
 @contextmanager
 def whisper(batch_size: int = 8) -> Iterator[Whisper]:
     """The tiny model, ready to transcribe: its texts are nonsense, of one token a letter."""
-    engine, slots = Engine(), pool()
-    scheduler = Scheduler(
-        slot_buckets=CPU.slot_buckets_up_to(batch_size),
-        n_shards=1,
-        batch_limits=dict.fromkeys(Kind, 1),
-    )
-    engine.add_pool("tiny", slots, scheduler)
-    model = Whisper("tiny", DIMS, letter_tokenizer(), engine, slots.counts, batch_size)
+    engine, counts = start_lanes("tiny", programs(1), CPU, batch_size)
+    model = Whisper("tiny", DIMS, letter_tokenizer(), engine, counts, batch_size)
     with model:
         yield model
 

@@ -102,7 +102,7 @@ def transcribe_job(job: dict[str, Any]) -> dict[str, Any]:
     with model:
         first_s = _first_s(model, job["files"][0], job["options"])
         _transcribe_all(model, job["files"], job["options"])
-        n_warm, before = watch.n_compiled, _copy(model.counts)
+        n_warm, before = watch.n_compiled, model.counts
         steady_start_s, cpu_start_s = time.perf_counter(), time.process_time()
         results = _transcribe_all(model, job["files"], job["options"])
         steady_s, cpu_s = time.perf_counter() - steady_start_s, time.process_time() - cpu_start_s
@@ -167,12 +167,6 @@ def _transcribe_all(
             error = None if one.error is None else str(one.error)
             results[index] = ("" if error else one.text, one.duration, error)
     return [results[index] for index in range(len(files))]
-
-
-def _copy(counts: "DeviceCounts") -> "DeviceCounts":
-    from dataclasses import replace
-
-    return replace(counts, seconds=dict(counts.seconds))
 
 
 def main() -> None:

@@ -74,7 +74,6 @@ class ModelConfig:
 class Windows:
     """A batch of windows to encode."""
 
-    slots: Array  # int32 [window]
     samples: Array  # float32 [window, sample], with margins: as much as is to be heard
     n_frames: Array  # int32 [window], log-mel frames of content
     peaks: Array  # float32 [window], highest log-mel level before
@@ -105,15 +104,12 @@ class Heard:
 
 
 def encode_windows(
-    params: WhisperParams,
-    cross: AudioCache,
-    windows: Windows,
-    config: ModelConfig,
+    params: WhisperParams, windows: Windows, config: ModelConfig
 ) -> tuple[AudioCache, Float[Array, " window"]]:
-    """Log-mel, encoder and cross-attention K/V of each window, into its slot.
+    """Log-mel, encoder and cross-attention K/V of each window.
 
     Returns:
-        The cache with the windows in it, and the log-mel peak of each.
+        A cache of the windows alone, for `put_windows`, and the log-mel peak of each.
     """
     log_mel = jax.vmap(log_mel_window, in_axes=(0, 0, 0, None))
     mel, peaks = log_mel(windows.samples, windows.n_frames, windows.peaks, config.dims.n_mels)
@@ -122,22 +118,34 @@ def encode_windows(
     new = encode_for_decoder(
         params.decoder, config.dims, encoded, n_audio_frames, config.cross_dtype
     )
-    put = jax.tree.map(lambda old, n: old.at[windows.slots].set(n, mode="drop"), cross, new)
-    return put, peaks
+    return new, peaks
+
+
+def put_windows(cross: AudioCache, new: AudioCache, slots: Int[Array, " window"]) -> AudioCache:
+    """Encoded windows into their slots; a program of its own, as `take_windows` is.
+
+    So the large programs need not be compiled anew for every number of slots.
+    """
+    return jax.tree.map(lambda old, n: old.at[slots].set(n, mode="drop"), cross, new)
+
+
+def take_windows(cross: AudioCache, slots: Int[Array, " window"]) -> AudioCache:
+    """A cache of these slots' windows alone."""
+    return jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
 
 
 def language_logits(
-    params: WhisperParams, cross: AudioCache, slots: Int[Array, " window"], config: ModelConfig
+    params: WhisperParams, own: AudioCache, config: ModelConfig
 ) -> Float[Array, "window vocab"]:
     """Logits after the start-of-transcript token alone: those of the language tokens tell."""
-    own = _take_slots(cross, slots)
-    cache = empty_self_cache(config.dims, slots.shape[0], 1, 1, config.cache_dtype)
-    tokens = jnp.full((slots.shape[0], 1, 1), config.sot)
+    n_windows = own.n_audio_frames.shape[0]
+    cache = empty_self_cache(config.dims, n_windows, 1, 1, config.cache_dtype)
+    tokens = jnp.full((n_windows, 1, 1), config.sot)
     hidden, _, _ = decode_tokens(
         params.decoder,
         config.dims,
         tokens,
-        jnp.zeros((slots.shape[0], 1), jnp.int32),
+        jnp.zeros((n_windows, 1), jnp.int32),
         cache,
         own,
         config.compute_dtype,
@@ -145,10 +153,15 @@ def language_logits(
     return decoder_logits(params.decoder, hidden[:, 0, 0])
 
 
-def prefill(
-    params: WhisperParams, cross: AudioCache, prompts: Prompts, config: ModelConfig
-) -> Heard:
-    """Read the prompts, each once, however many texts are to begin with it."""
+def prefill(params: WhisperParams, own: AudioCache, prompts: Prompts, config: ModelConfig) -> Heard:
+    """Read the prompts, each once, however many texts are to begin with it.
+
+    Args:
+        params: The model's weights.
+        own: The window of each prompt.
+        prompts: What to read.
+        config: The model.
+    """
     n_prompts, n_positions = prompts.tokens.shape
     hidden, cache, _ = decode_tokens(
         params.decoder,
@@ -156,7 +169,7 @@ def prefill(
         prompts.tokens[:, None],
         jnp.zeros((n_prompts, 1), jnp.int32),
         empty_self_cache(config.dims, n_prompts, 1, n_positions, config.cache_dtype),
-        _take_slots(cross, prompts.slots),
+        own,
         config.compute_dtype,
     )
     n_tokens = prompts.search.n_prompt + prompts.search.n_prefix
@@ -282,10 +295,6 @@ def grow(rows: RowState, logits: Float[Array, "slot row vocab"], config: ModelCo
     return replace(
         rows, texts=longer, done=rows.done | done | is_full, finished=finished, cache=cache
     )
-
-
-def _take_slots(cross: AudioCache, slots: Int[Array, " window"]) -> AudioCache:
-    return jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
 
 
 def _fresh_rows(prompts: Prompts, heard: Heard, n_rows: int, config: ModelConfig) -> RowState:

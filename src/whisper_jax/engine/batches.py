@@ -51,7 +51,7 @@ def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_heard: int)
         n_frames[place] = n_heard if request.silence_after else request.n_frames
         peaks[place] = request.peak
     # What is heard beyond a window's content is silence, which may be looked at.
-    return Windows(layout.slots, samples, n_frames, peaks)  # pyright: ignore[reportArgumentType]
+    return Windows(samples, n_frames, peaks)  # pyright: ignore[reportArgumentType]
 
 
 def prompts_batch(

@@ -51,6 +51,18 @@ class DeviceCounts:
         """Active row-steps over executed row-steps, drain included; 1 before any."""
         return self.active_row_steps / self.row_steps if self.row_steps else 1.0
 
+    def __add__(self, other: "DeviceCounts") -> "DeviceCounts":
+        """Both together; seconds of pools that ran side by side are more than those that passed."""
+        programs = {**self.seconds, **other.seconds}
+        return DeviceCounts(
+            windows=self.windows + other.windows,
+            prompts=self.prompts + other.prompts,
+            tokens=self.tokens + other.tokens,
+            row_steps=self.row_steps + other.row_steps,
+            active_row_steps=self.active_row_steps + other.active_row_steps,
+            seconds={p: self.seconds.get(p, 0.0) + other.seconds.get(p, 0.0) for p in programs},
+        )
+
     def add_seconds(self, program: str, start_s: float) -> None:
         """Add the time since ``start_s`` to a program's."""
         self.seconds[program] = self.seconds.get(program, 0.0) + perf_counter() - start_s
@@ -103,7 +115,8 @@ class DevicePool:
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
         n_heard = self.audio_bucket(max(request.n_heard for _, request in items))
         windows = windows_batch(layout, [request for _, request in items], n_heard)
-        cross, peaks = self.programs.encode(self._pool.cross, windows)
+        encoded, peaks = self.programs.encode(windows)
+        cross = self.programs.put(self._pool.cross, encoded, layout.slots)
         self._state = replace(self._pool, cross=cross)
         values = np.asarray(peaks)
         self.counts.windows += len(items)
@@ -114,7 +127,8 @@ class DevicePool:
         """The probability of each candidate language for windows in their slots."""
         start_s = perf_counter()
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards, smallest=2)
-        logits = np.asarray(self.programs.language(self._pool.cross, layout.slots))
+        own = self.programs.take(self._pool.cross, layout.slots)
+        logits = np.asarray(self.programs.language(own))
         self.counts.add_seconds("language", start_s)
         return [
             LanguageScores(
@@ -135,7 +149,8 @@ class DevicePool:
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
         dims = self.programs.config.dims
         prompts = prompts_batch(layout, [request for _, request in items], n_prompt, dims)
-        heard = self.programs.prefill(self._pool.cross, prompts)
+        own = self.programs.take(self._pool.cross, layout.slots)
+        heard = self.programs.prefill(own, prompts)
         rows = self.programs.insert(self._pool.rows, prompts, heard)
         self._state = replace(self._pool, rows=rows)
         self.counts.prompts += len(items)

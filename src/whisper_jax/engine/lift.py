@@ -4,9 +4,11 @@ Every array of the state, and of what goes in and comes out, has the slots or th
 batch as its first axis and is split along it; the weights and the limits are on every shard.
 """
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,9 @@ from whisper_jax.decoding.loop import (
     insert,
     language_logits,
     prefill,
+    put_windows,
     run_steps,
+    take_windows,
 )
 from whisper_jax.decoding.state import PoolState, empty_pool, fit_rows, resize_pool
 from whisper_jax.model.params import WhisperParams
@@ -27,13 +31,35 @@ from whisper_jax.model.params import WhisperParams
 SPLIT, WHOLE = P("data"), P()
 
 
+class _Body(NamedTuple):
+    """A program before it is compiled.
+
+    Attributes:
+        name: What it is called.
+        static: What else it depends on, besides the shapes.
+        function: What it computes, for one shard.
+        in_specs: Which arguments are split.
+        out_specs: What of its result is split.
+        donate: Arguments whose memory it may use for its result.
+    """
+
+    name: str
+    static: object
+    function: Callable[..., Any]
+    in_specs: tuple[P, ...]
+    out_specs: P | tuple[P, ...]
+    donate: tuple[int, ...] = ()
+
+
 class DevicePrograms:
     """The programs of one model on one mesh; each compiles once for each set of shapes.
 
-    What recompiles: the number of slots (all); the rows of a slot and the room for tokens
-    (``run``, ``insert``, ``resize``, ``fit``); the windows in a call and how much of them is heard
-    (``encode``); the windows in a call (``language``); the prompts in a call and their length
-    bucket (``prefill``, ``insert``).
+    What recompiles: the number of slots (``put``, ``take``, ``run``, ``insert``, ``resize``,
+    ``fit``); the rows of a slot and the room for tokens (``run``, ``insert``, ``resize``,
+    ``fit``); the windows in a call and how much of them is heard (``encode``); the windows in a
+    call (``language``); the prompts in a call and their length bucket (``prefill``, ``insert``).
+
+    Pools on several threads may share them: what one compiles the others wait for.
     """
 
     def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
@@ -41,84 +67,107 @@ class DevicePrograms:
         self.n_shards = mesh.shape["data"]
         self._mesh = mesh
         self._params = jax.device_put(params, NamedSharding(mesh, WHOLE))
-        self._compiled: dict[tuple[str, object], Any] = {}
+        self._lock = threading.Lock()
+        self._compiled: dict[object, Future[Any]] = {}
 
     @property
     def n_compiled(self) -> int:
         """Programs compiled so far, each set of shapes counted."""
-        return sum(program._cache_size() for program in self._compiled.values())
+        return len(self._compiled)
 
-    def encode(self, cross: Any, windows: Any) -> Any:
-        """`encode_windows`; the cache is donated."""
+    def encode(self, windows: Any) -> Any:
+        """`encode_windows`."""
         body = partial(encode_windows, config=self.config)
-        specs = (WHOLE, SPLIT, SPLIT)
-        program = self._program("encode", None, body, specs, (SPLIT, SPLIT), donate=1)
-        return program(self._params, cross, windows)
+        program = _Body("encode", None, body, (WHOLE, SPLIT), (SPLIT, SPLIT))
+        return self._call(program, self._params, windows)
 
-    def language(self, cross: Any, slots: Any) -> Any:
+    def put(self, cross: Any, encoded: Any, slots: Any) -> Any:
+        """`put_windows`; the cache is donated."""
+        program = _Body("put", None, put_windows, (SPLIT, SPLIT, SPLIT), SPLIT, donate=(0,))
+        return self._call(program, cross, encoded, slots)
+
+    def take(self, cross: Any, slots: Any) -> Any:
+        """`take_windows`."""
+        return self._call(_Body("take", None, take_windows, (SPLIT, SPLIT), SPLIT), cross, slots)
+
+    def language(self, own: Any) -> Any:
         """`language_logits`."""
         body = partial(language_logits, config=self.config)
-        program = self._program("language", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
-        return program(self._params, cross, slots)
+        program = _Body("language", None, body, (WHOLE, SPLIT), SPLIT)
+        return self._call(program, self._params, own)
 
-    def prefill(self, cross: Any, prompts: Any) -> Any:
+    def prefill(self, own: Any, prompts: Any) -> Any:
         """`prefill`: what was heard, for `insert`."""
         body = partial(prefill, config=self.config)
-        program = self._program("prefill", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
-        return program(self._params, cross, prompts)
+        program = _Body("prefill", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
+        return self._call(program, self._params, own, prompts)
 
     def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
         """`insert`; the rows are donated."""
         body = partial(insert, config=self.config)
-        program = self._program("insert", None, body, (SPLIT, SPLIT, SPLIT), SPLIT, donate=0)
-        return program(rows, prompts, heard)
+        program = _Body("insert", None, body, (SPLIT, SPLIT, SPLIT), SPLIT, donate=(0,))
+        return self._call(program, rows, prompts, heard)
 
     def run(self, cross: Any, rows: Any, running: Any, limits: Any) -> Any:
         """`run_steps`; the rows are donated."""
         body = partial(run_steps, config=self.config)
         specs = (WHOLE, SPLIT, SPLIT, SPLIT, WHOLE)
-        program = self._program("run", None, body, specs, (SPLIT, SPLIT), donate=2)
-        return program(self._params, cross, rows, running, limits)
+        program = _Body("run", None, body, specs, (SPLIT, SPLIT), donate=(2,))
+        return self._call(program, self._params, cross, rows, running, limits)
 
     def resize(self, state: PoolState, sources: Any, n_positions: int) -> PoolState:
         """`resize_pool`; the old state is the caller's to let go."""
         body = partial(resize_pool, n_positions=n_positions)
-        program = self._program("resize", n_positions, body, (SPLIT, SPLIT), SPLIT)
-        return program(state, sources)
+        program = _Body("resize", n_positions, body, (SPLIT, SPLIT), SPLIT)
+        return self._call(program, state, sources)
 
     def fit(self, rows: Any, n_rows: int, n_positions: int) -> Any:
         """`fit_rows`; the old rows are the caller's to let go."""
         body = partial(fit_rows, n_rows=n_rows, n_positions=n_positions)
-        return self._program("fit", (n_rows, n_positions), body, (SPLIT,), SPLIT)(rows)
+        return self._call(_Body("fit", (n_rows, n_positions), body, (SPLIT,), SPLIT), rows)
 
     def empty(self, n_slots: int, n_rows: int, n_positions: int) -> PoolState:
         """`empty_pool` on every shard."""
         sizes = (n_slots, n_rows, n_positions)
         types = self.config.cache_dtype, self.config.cross_dtype
         body = partial(empty_pool, self.config.dims, *sizes, *types)
-        return self._program("empty", sizes, body, (), SPLIT)()
+        return self._call(_Body("empty", sizes, body, (), SPLIT))
 
-    def _program(
-        self,
-        name: str,
-        static: object,
-        body: Callable[..., Any],
-        in_specs: tuple[P, ...],
-        out_specs: P | tuple[P, ...],
-        donate: int | None = None,
-    ) -> Any:
-        key = (name, static)
-        if key not in self._compiled:
-            lifted = jax.shard_map(
-                body, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-            )
+    def _call(self, body: _Body, *args: Any) -> Any:
+        leaves, structure = jax.tree.flatten([arg for arg in args if arg is not self._params])
+        shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+        key = (body.name, body.static, structure, shapes)
+        with self._lock:
+            found = self._compiled.get(key)
+            program = found or self._compiled.setdefault(key, Future())
+        if found is None:
+            try:
+                program.set_result(self._compile(body, args))
+            except BaseException as error:
+                with self._lock:
+                    del self._compiled[key]
+                program.set_exception(error)
+        return program.result()(*args)
 
-            def program(*args: Any) -> Any:
-                # float32 is float32 on every device, not the faster imitations of it.
-                exact = jnp.dtype(self.config.compute_dtype) == jnp.float32
-                with jax.default_matmul_precision("highest" if exact else "default"):
-                    return lifted(*args)
+    def _compile(self, body: _Body, args: tuple[Any, ...]) -> Any:
+        lifted = jax.shard_map(
+            body.function,
+            mesh=self._mesh,
+            in_specs=body.in_specs,
+            out_specs=body.out_specs,
+            check_vma=False,
+        )
 
-            program.__name__ = name
-            self._compiled[key] = jax.jit(program, donate_argnums=() if donate is None else donate)
-        return self._compiled[key]
+        def program(*args: Any) -> Any:
+            # float32 is float32 on every device, not the faster imitations of it.
+            exact = jnp.dtype(self.config.compute_dtype) == jnp.float32
+            with jax.default_matmul_precision("highest" if exact else "default"):
+                return lifted(*args)
+
+        program.__name__ = body.name
+        jitted = jax.jit(
+            program,
+            in_shardings=tuple(NamedSharding(self._mesh, spec) for spec in body.in_specs),
+            donate_argnums=body.donate,
+        )
+        return jitted.lower(*args).compile()

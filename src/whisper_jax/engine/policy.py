@@ -26,6 +26,7 @@ class DevicePolicy:
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
         cache_dtype: Type of keys and values at rest; None for the type computed in.
         reads_int8: Cross-attention keys and values in int8 are read faster than floats.
+        n_lanes: Pools that share the device, each with its thread.
     """
 
     max_steps: int
@@ -43,6 +44,7 @@ class DevicePolicy:
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
     reads_int8: bool = False
+    n_lanes: int = 1
 
     def min_slots(self, width: int) -> int:
         """The fewest slots that products are computed for, in a model of this width."""
@@ -77,6 +79,7 @@ CPU = DevicePolicy(
     prefill_limit=1,
     cache_dtype="float32",
     reads_int8=True,
+    n_lanes=2,
 )
 ACCELERATOR = DevicePolicy(
     max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8

@@ -40,15 +40,15 @@ def encode_for_decoder(
         dtype: The type they are held in.
     """
     length = dims.n_audio_ctx
-    keys = [fit(linear(layer.cross_attention.key, encoded), 1, length) for layer in p.layers]
-    values = [fit(linear(layer.cross_attention.value, encoded), 1, length) for layer in p.layers]
+    keys = [linear(layer.cross_attention.key, encoded) for layer in p.layers]
+    values = [linear(layer.cross_attention.value, encoded) for layer in p.layers]
     if jnp.dtype(dtype) == jnp.int8:
         # Each channel has its own scale over the frames.
         rounded_keys = [round_to_int8(key, axis=1) for key in keys]
         rounded_values = [round_to_int8(value, axis=1) for value in values]
         return Int8CrossCache(
-            keys=tuple(whole for whole, _ in rounded_keys),
-            values=tuple(jnp.swapaxes(whole, 1, 2) for whole, _ in rounded_values),
+            keys=tuple(fit(whole, 1, length) for whole, _ in rounded_keys),
+            values=tuple(fit(jnp.swapaxes(whole, 1, 2), 2, length) for whole, _ in rounded_values),
             key_scales=tuple(step[:, 0] for _, step in rounded_keys),
             value_scales=tuple(step[:, 0] for _, step in rounded_values),
             value_sums=tuple(jnp.sum(v, axis=1, dtype=jnp.int32) for v, _ in rounded_values),
@@ -56,8 +56,8 @@ def encode_for_decoder(
         )
     heads = dims.n_text_head
     return CrossCache(
-        keys=tuple(_as_keys(key, heads).astype(dtype) for key in keys),
-        values=tuple(_as_values(value, heads).astype(dtype) for value in values),
+        keys=tuple(fit(_as_keys(key, heads).astype(dtype), 3, length) for key in keys),
+        values=tuple(fit(_as_values(value, heads).astype(dtype), 2, length) for value in values),
         n_audio_frames=n_audio_frames,
     )
 
