@@ -35,12 +35,15 @@ class MadeUpPool:
         self.left: dict[Slot, int] = {}
         self.calls: list[str] = []
         self.fails = False
+        self.most_slots = 1000
+        self.n_slots = 0
         self.may_run = threading.Event()
         self.may_run.set()
 
     def resize(
         self, n_slots: int, moves: Sequence[tuple[Slot, Slot]]
     ) -> list[tuple[Slot, Decoded]]:
+        self.n_slots = n_slots
         moved = dict(moves)
         self.windows = {moved[s]: n for s, n in self.windows.items() if s in moved}
         self.left = {moved[s]: n for s, n in self.left.items() if s in moved}
@@ -63,6 +66,8 @@ class MadeUpPool:
         self.may_run.wait(10)
         if self.fails:
             raise RuntimeError("out of memory")
+        if self.n_slots > self.most_slots:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 12 bytes")
         for slot in slots:
             self.left[slot] -= 1
         return [(slot, said(self.windows[slot])) for slot in slots if self.left[slot] == 0]

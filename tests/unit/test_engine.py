@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -27,7 +28,13 @@ def serving(pool: MadeUpPool, n_slots: int = 4) -> Iterator[Engine]:
     engine = Engine()
     limits = dict.fromkeys(Kind, 2)
     engine.add_pool(
-        "m", pool, Scheduler(slot_buckets=(2, n_slots), n_shards=1, batch_limits=limits)
+        "m",
+        pool,
+        Scheduler(
+            slot_buckets=tuple(size for size in (2, 4, 8) if size <= n_slots),
+            n_shards=1,
+            batch_limits=limits,
+        ),
     )
     try:
         yield engine
@@ -147,3 +154,53 @@ def test_two_models_share_the_thread_by_priority() -> None:
         assert fast.result(10) == said(3)
         assert slow.result(10) == said(20)
         assert second.calls.count("run") == 3
+
+
+@pytest.mark.parametrize("most_slots", [2, 4, 8])
+def test_out_of_memory_halves_the_slots_and_loses_nothing(
+    most_slots: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = MadeUpPool()
+    pool.most_slots = most_slots
+
+    def program(number: int) -> list[EngineResult]:
+        ask(engine, origin(number), window(3 + number)).result(20)
+        texts = [ask(engine, origin(number), DECODE).result(20) for _ in range(2)]
+        ask(engine, origin(number), Release()).result(20)
+        return texts
+
+    with serving(pool, n_slots=8) as engine, ThreadPoolExecutor(12) as threads:
+        texts = list(threads.map(program, range(12)))
+    assert texts == [[said(3 + number)] * 2 for number in range(12)]
+    assert ("going on with" in caplog.text) == (most_slots < 8)
+    assert pool.n_slots <= most_slots
+
+
+def test_out_of_memory_with_the_fewest_slots_is_an_error() -> None:
+    pool = MadeUpPool()
+    pool.most_slots = 1
+    with serving(pool, n_slots=4) as engine:
+        ask(engine, origin(0), window(5)).result(10)
+        with pytest.raises(EngineError, match="RESOURCE_EXHAUSTED"):
+            ask(engine, origin(0), DECODE).result(10)
+        pool.most_slots = 2
+        ask(engine, origin(0), window(5)).result(10)
+        assert ask(engine, origin(0), DECODE).result(10) == said(5)
+
+
+def test_a_program_can_be_cancelled_while_its_lost_window_waits_for_a_slot() -> None:
+    pool = MadeUpPool()
+    pool.most_slots = 2
+    pool.may_run.clear()
+    with serving(pool) as engine:
+        for program in range(4):
+            ask(engine, origin(program), window(3 + program)).result(10)
+        decodes = [ask(engine, origin(program), DECODE) for program in range(4)]
+        pool.may_run.set()
+        # The first two own both slots that are left.
+        assert [decode.result(10) for decode in decodes[:2]] == [said(3), said(4)]
+        engine.cancel(origin(2))
+        with pytest.raises(CancelledError):
+            decodes[2].result(10)
+        ask(engine, origin(0), Release()).result(10)
+        assert decodes[3].result(10) == said(6)

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol, cast
 
@@ -107,11 +107,19 @@ class _Pending:
 
 @dataclass
 class _Served:
-    """A pool with its plan and the requests in it."""
+    """A pool with its plan and the requests in it.
+
+    Attributes:
+        pool: The device's side.
+        scheduler: The plan.
+        pending: Requests not answered yet, by the number of their ticket.
+        windows: What each program has in its slot, to be encoded again if the pool is lost.
+    """
 
     pool: Pool
     scheduler: Scheduler
-    pending: dict[int, _Pending]
+    pending: dict[int, _Pending] = field(default_factory=dict[int, _Pending])
+    windows: dict[int, Encode] = field(default_factory=dict[int, Encode])
 
 
 class Engine:
@@ -134,7 +142,7 @@ class Engine:
         with self._lock:
             if model in self._pools:
                 raise ValueError(f"there is a pool for {model!r} already")
-            self._pools[model] = _Served(pool, scheduler, {})
+            self._pools[model] = _Served(pool, scheduler)
 
     def submit(self, origin: Origin, request: EngineRequest, reply: Reply) -> None:
         """Ask for work. ``reply`` is called once, on the engine's thread.
@@ -214,6 +222,7 @@ class Engine:
                 kind = Kind.ENCODE
                 bucket = served.pool.audio_bucket(request.n_heard)
                 self._withdraw(served, origin, CancelledError("a new window was asked for"))
+                served.windows[origin.program] = request
             case DetectLanguage():
                 kind = Kind.LANGUAGE
             case Decode():
@@ -223,18 +232,40 @@ class Engine:
                 except ValueError as error:
                     _answer(reply, EngineError(f"the prompt is too long: {error}"))
                     return
+        if kind is not Kind.ENCODE and origin.program not in served.windows:
+            _answer(reply, EngineError("the window is no longer in a slot; encode it again"))
+            return
         ticket = Ticket(next(self._numbers), origin, kind, bucket)
+        served.pending[ticket.number] = _Pending(request, reply)
+        self._schedule(served, ticket)
+
+    def _schedule(self, served: _Served, ticket: Ticket) -> None:
+        """Queue a request; if its window was lost with the pool, encode that first."""
         try:
             served.scheduler.submit(ticket)
         except LostWindowError:
-            _answer(reply, EngineError("the window is no longer in a slot; encode it again"))
-            return
-        served.pending[ticket.number] = _Pending(request, reply)
+            window = served.windows[ticket.origin.program]
+
+            def go_on(answer: EngineResult | Exception) -> None:
+                waiting = served.pending.get(ticket.number)
+                if waiting is None:
+                    return
+                if not isinstance(answer, Exception):
+                    self._schedule(served, ticket)
+                else:
+                    del served.pending[ticket.number]
+                    _answer(waiting.reply, answer)
+
+            bucket = served.pool.audio_bucket(window.n_heard)
+            again = Ticket(next(self._numbers), ticket.origin, Kind.ENCODE, bucket)
+            served.pending[again.number] = _Pending(window, go_on)
+            served.scheduler.submit(again)
 
     def _withdraw(self, served: _Served, origin: Origin, reason: Exception) -> None:
         slot = served.scheduler.slot_of(origin.program)
         if slot is not None:
             served.pool.forget(slot)
+        served.windows.pop(origin.program, None)
         for ticket in served.scheduler.withdraw(origin.program):
             _answer(served.pending.pop(ticket.number).reply, reason)
 
@@ -256,6 +287,8 @@ class Engine:
         try:
             answers = self._run(served, work)
         except Exception as error:
+            if is_out_of_memory(error) and self._make_do(served):
+                return
             _log.exception("the device failed")
             self._fail(served, EngineError(f"the device failed: {error}"))
             return
@@ -293,9 +326,21 @@ class Engine:
     def _request(served: _Served, ticket: Ticket) -> EngineRequest:
         return served.pending[ticket.number].request
 
+    def _make_do(self, served: _Served) -> bool:
+        """Go on with half the slots; False if there is no fewer. Nothing is answered or lost."""
+        served.pool.drop()
+        dropped = served.scheduler.reset()
+        n_slots = served.scheduler.halve()
+        if n_slots is not None:
+            _log.warning("out of memory: going on with %d windows at once", n_slots)
+        for ticket in sorted(dropped, key=lambda ticket: ticket.number):
+            self._schedule(served, ticket)
+        return n_slots is not None
+
     def _fail(self, served: _Served, error: Exception) -> None:
         served.pool.drop()
         served.scheduler.reset()
+        served.windows.clear()
         pending, served.pending = list(served.pending.values()), {}
         for item in pending:
             _answer(item.reply, error)
@@ -309,6 +354,11 @@ class Engine:
             message = self._inbox.get()
             if message is not None:
                 _answer(message.reply, error)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the device had too little memory for a call; it may do with fewer windows."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def _answer(reply: Reply, answer: EngineResult | Exception) -> None:

@@ -155,6 +155,17 @@ class Scheduler:
         self.n_slots = 0
         return dropped
 
+    def halve(self) -> int | None:
+        """Allow half as many slots from now on; how many a shard, or None if there is no fewer.
+
+        To be called after `reset`: windows in slots are not moved.
+        """
+        fewer = tuple(size for size in self.slot_buckets if 2 * size <= self.slot_buckets[-1])
+        if not fewer:
+            return None
+        self.slot_buckets = fewer
+        return fewer[-1]
+
     def slot_of(self, program: int) -> Slot | None:
         """Where the program's window is, if it has one."""
         return self._slot_of.get(program)
