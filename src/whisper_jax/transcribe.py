@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array
 
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND
@@ -27,16 +25,15 @@ from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
-from whisper_jax.engine.compute import NumberTypes, number_types
+from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
+from whisper_jax.engine.memory import memory_plan, slots_for
 from whisper_jax.engine.policy import DevicePolicy, policy_for
 from whisper_jax.engine.threads import has_spare_thread
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.params import Linear, WhisperParams
-from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
 from whisper_jax.programs.windows import clip_ranges
@@ -55,7 +52,7 @@ def load_model(
     *,
     device: str | None = None,
     compute_type: ComputeType = "float32",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     offline: bool | None = None,
     on_download: Callable[[DownloadProgress], None] | None = None,
 ) -> "Whisper":
@@ -67,7 +64,8 @@ def load_model(
         compute_type: Type of the numbers computed with: ``float32``, ``bfloat16``, ``float16``;
             ``int8_float32`` and so on, with linear layers, and on a CPU the audio's keys and
             values, in int8; ``int8`` and ``auto``, which choose by the hardware.
-        batch_size: Most windows that are decoded at once, 1 or more.
+        batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
+            is memory for, up to 32 on a CPU and 64 elsewhere.
         offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
         on_download: Told how far a download is.
 
@@ -81,7 +79,7 @@ def load_model(
     if compute_type not in get_args(ComputeType.__value__):
         types = ", ".join(get_args(ComputeType.__value__))
         raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
     has_spare_thread()  # before JAX starts its devices
     devices = _devices(device)
@@ -91,6 +89,9 @@ def load_model(
     policy = policy_for(devices[0].platform)
     types = number_types(compute_type, policy, devices[0].platform)
     config = model_config(checkpoint.dims, tokenizer, policy, types)
+    most_slots = min(policy.most_slots, batch_size or policy.most_slots)
+    plan = memory_plan(checkpoint.dims, types, policy)
+    batch_size = slots_for(plan, devices[0], most_slots)
     mesh = Mesh(np.array(devices[:1]), ("data",))
     programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
     engine, counts = start_lanes(str(name), programs, policy, batch_size)
@@ -328,20 +329,3 @@ def _devices(platform: str | None) -> list[Any]:
             f"no device {platform!r}; this installation of JAX has "
             f"{', '.join(sorted({device.platform for device in jax.devices()}))}"
         ) from error
-
-
-def cast_params(params: WhisperParams, types: NumberTypes) -> WhisperParams:
-    """Matrices as the types say; biases, norms and other vectors in float32."""
-
-    def cast(leaf: Any) -> Array:
-        return jnp.asarray(leaf, types.floats if leaf.ndim > 1 else jnp.float32)
-
-    def cast_linear(node: Any) -> Any:
-        if not isinstance(node, Linear):
-            return cast(node)
-        weight = cast(node.weight)
-        if types.has_int8_weights:
-            weight = quantise(weight)
-        return Linear(weight, None if node.bias is None else cast(node.bias))
-
-    return jax.tree.map(cast_linear, params, is_leaf=lambda node: isinstance(node, Linear))

@@ -108,7 +108,7 @@ def test_the_plain_report():
     assert not {"CER %", "failed", "compile s"} & set(rows), "nobody has them"
     assert "faster-whisper: faster-whisper 1.0" in lines
     settings = (
-        "settings: model base, recordings 1, threads 2, beam 1, whisper-jax batch size 16,"
+        "settings: model base, recordings 1, threads 2, beam 1, whisper-jax batch size 32,"
         " sequential"
     )
     assert lines[-2] == settings

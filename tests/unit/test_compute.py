@@ -8,11 +8,10 @@ import pytest
 import tiny
 
 from whisper_jax.engine import compute
-from whisper_jax.engine.compute import number_types
+from whisper_jax.engine.compute import cast_params, number_types
 from whisper_jax.engine.policy import policy_for
 from whisper_jax.model.weights import Int8Weight
 from whisper_jax.options import ComputeType
-from whisper_jax.transcribe import cast_params
 
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
@@ -38,11 +37,15 @@ def test_the_processor_decides_what_auto_is(
     flags: set[str], floats: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compute, "processor_flags", lambda: frozenset(flags))
-    for compute_type in ("auto", "int8"):
-        types = number_types(compute_type, policy_for("cpu"), "cpu")
-        assert (types.floats, types.has_int8_weights) == (floats, True)
+    int8 = number_types("int8", policy_for("cpu"), "cpu")
+    assert (int8.floats, int8.has_int8_weights, int8.cross) == (floats, True, "int8")
+    auto = number_types("auto", policy_for("cpu"), "cpu")
+    # Weights in int8 gain nothing beside fast bfloat16; keys and values do.
+    assert (auto.floats, auto.has_int8_weights) == (floats, floats == "float32")
+    assert auto.cross == "int8"
     on_gpu = number_types("auto", policy_for("gpu"), "gpu")
     assert (on_gpu.floats, on_gpu.has_int8_weights) == ("bfloat16", False)
+    assert on_gpu.cross == "bfloat16"
 
 
 def test_int8_weights_are_those_of_linear_layers() -> None:

@@ -91,7 +91,7 @@ def test_the_table_goes_to_stdout_and_the_log_to_stderr(manifest, loaded):
     assert result.stdout.splitlines()[0].startswith("set")
     assert result.stdout.splitlines()[1].split()[:2] == ["good", "2"]
     assert result.stderr == "good (en): 2 clips\n"
-    assert loaded == [("base", {"compute_type": "float32", "device": None, "batch_size": 16})]
+    assert loaded == [("base", {"compute_type": "float32", "device": None, "batch_size": None})]
 
 
 def test_options_reach_the_model(manifest, loaded):
@@ -119,7 +119,7 @@ def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path)
     result = invoke(manifest, "--json", tmp_path / "out.json", "--compute-type", "float32")
     assert result.exit_code == 1
     document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    settings = {"model": "base", "device": None, "compute_type": "float32", "batch_size": 16}
+    settings = {"model": "base", "device": None, "compute_type": "float32", "batch_size": None}
     assert document["about"] == {"manifest": str(manifest), **settings}
     (system,) = document["systems"]
     assert system["settings"] == {**settings, "options": {}}

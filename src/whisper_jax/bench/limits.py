@@ -26,7 +26,7 @@ from whisper_jax.checkpoints import resolve_model
 from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
-from whisper_jax.engine.compute import number_types
+from whisper_jax.engine.compute import cast_params, number_types
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import bucket_of, policy_for
@@ -34,7 +34,7 @@ from whisper_jax.engine.scheduler import Slot
 from whisper_jax.options import ComputeType
 from whisper_jax.requests import Decode, DecodeRules, Encode
 from whisper_jax.text import load_tokenizer
-from whisper_jax.transcribe import cast_params, model_config
+from whisper_jax.transcribe import model_config
 
 _N_TIMED = 4
 _N_PROMPT = 4

@@ -58,7 +58,7 @@ class Plan:
     recordings: tuple[Recording, ...]
     model: str
     compute_types: tuple[ComputeType, ...] = ("float32",)
-    batch_size: int = 16
+    batch_size: int = 32
     beam_size: int = 1
     long_form: LongForm = "sequential"
     threads: int

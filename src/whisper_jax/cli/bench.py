@@ -79,7 +79,7 @@ def bench_command(
     language: _Language = None,
     model: _Model = "base",
     compute_type: _ComputeTypes = "float32",
-    batch_size: _BatchSize = 16,
+    batch_size: _BatchSize = 32,
     beam_size: _BeamSize = 1,
     long_form: _LongForm = "sequential",
     device: _Device = None,

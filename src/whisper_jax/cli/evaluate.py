@@ -27,7 +27,9 @@ _Device = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="cpu, cuda, rocm or tpu; JAX's choice by default."),
 ]
-_BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")]
+_BatchSize = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")
+]
 _Sets = Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets of the manifest.")]
 _Limit = Annotated[
     int | None, typer.Option(min=1, help="Only the first so many clips of each set.")
@@ -113,7 +115,7 @@ def evaluate_command(
     model: _Model = "base",
     compute_type: _ComputeType = "float32",
     device: _Device = None,
-    batch_size: _BatchSize = 16,
+    batch_size: _BatchSize = None,
     sets: _Sets = None,
     limit: _Limit = None,
     runs: _Runs = None,

@@ -60,9 +60,12 @@ _ComputeType = Annotated[
     ),
 ]
 _BatchSize = Annotated[
-    int,
+    int | None,
     option(
-        _MODEL, "Most windows at once; more is faster and takes more memory.", min=1, metavar="N"
+        _MODEL,
+        "Most windows at once; as many as are of use and fit into memory if unset.",
+        min=1,
+        metavar="N",
     ),
 ]
 _Offline = Annotated[
@@ -90,7 +93,7 @@ def transcribe_command(
     model: _Model = "base",
     device: _Device = None,
     compute_type: _ComputeType = "float32",
-    batch_size: _BatchSize = 16,
+    batch_size: _BatchSize = None,
     offline: _Offline = None,
     output_dir: _OutputDir = None,
     formats: _Formats = None,

@@ -182,9 +182,10 @@ class Run:
                 steps.extend(note(found))
 
         self._guard(recording, work)
+        # Busy until then: programs of later pieces must not come before those of earlier ones.
+        self._take_steps(steps)
         with self._lock:
             recording.is_busy = False
-        self._take_steps(steps)
         if recording.is_ended or self._stopped:
             # Others left it open, since this worker was reading it.
             self._close(recording)

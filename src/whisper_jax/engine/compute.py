@@ -2,8 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
 
 from whisper_jax.engine.policy import DevicePolicy
+from whisper_jax.model.params import Linear, WhisperParams
+from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType
 
 _FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -37,17 +44,37 @@ def number_types(compute_type: ComputeType, policy: DevicePolicy, platform: str)
         policy: How the device is driven.
         platform: JAX's name of it.
     """
-    floats = {"auto": None, "int8": None}.get(compute_type, compute_type.removeprefix("int8_"))
-    if floats is None:
-        is_fast = platform != "cpu" or bool(_FAST_BFLOAT16 & processor_flags())
-        floats = "bfloat16" if is_fast else "float32"
-    is_int8 = compute_type.startswith("int8") or (compute_type == "auto" and platform == "cpu")
+    has_fast_bfloat16 = platform != "cpu" or bool(_FAST_BFLOAT16 & processor_flags())
+    fast = "bfloat16" if has_fast_bfloat16 else "float32"
+    floats = {"auto": fast, "int8": fast}.get(compute_type, compute_type.removeprefix("int8_"))
+    is_int8 = compute_type.startswith("int8")
+    if compute_type == "auto" and platform == "cpu":
+        # Beside fast bfloat16 weights in int8 gain nothing, but keys and values do.
+        is_int8 = not has_fast_bfloat16
+    holds_int8 = (is_int8 or compute_type == "auto") and policy.reads_int8
     return NumberTypes(
         floats=floats,
         has_int8_weights=is_int8,
         cache=policy.cache_dtype or floats,
-        cross="int8" if is_int8 and policy.reads_int8 else policy.cache_dtype or floats,
+        cross="int8" if holds_int8 else policy.cache_dtype or floats,
     )
+
+
+def cast_params(params: WhisperParams, types: NumberTypes) -> WhisperParams:
+    """Matrices as the types say; biases, norms and other vectors in float32."""
+
+    def cast(leaf: Any) -> Array:
+        return jnp.asarray(leaf, types.floats if leaf.ndim > 1 else jnp.float32)
+
+    def cast_linear(node: Any) -> Any:
+        if not isinstance(node, Linear):
+            return cast(node)
+        weight = cast(node.weight)
+        if types.has_int8_weights:
+            weight = quantise(weight)
+        return Linear(weight, None if node.bias is None else cast(node.bias))
+
+    return jax.tree.map(cast_linear, params, is_leaf=lambda node: isinstance(node, Linear))
 
 
 def processor_flags() -> frozenset[str]:

@@ -26,6 +26,7 @@ class DevicePolicy:
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
         cache_dtype: Type of keys and values at rest; None for the type computed in.
         reads_int8: Cross-attention keys and values in int8 are read faster than floats.
+        most_slots: Slots that are enough: more would not be faster.
         n_lanes: Pools that share the device, each with its thread.
     """
 
@@ -44,6 +45,7 @@ class DevicePolicy:
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
     reads_int8: bool = False
+    most_slots: int
     n_lanes: int = 1
 
     def min_slots(self, width: int) -> int:
@@ -79,10 +81,11 @@ CPU = DevicePolicy(
     prefill_limit=1,
     cache_dtype="float32",
     reads_int8=True,
+    most_slots=32,
     n_lanes=2,
 )
 ACCELERATOR = DevicePolicy(
-    max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8
+    max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8, most_slots=64
 )
 
 

@@ -1,0 +1,136 @@
+"""How many windows a device has room for: what a model and its slots take, and what is free.
+
+The sizes of weights and slots are those of the very arrays, by shape alone: no device is needed.
+What a call needs besides is an upper bound from its largest intermediate arrays; if it is too low
+all the same, the engine halves the slots (`whisper_jax.engine.engine`).
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from whisper_jax.decoding.state import empty_pool
+from whisper_jax.engine.compute import NumberTypes, cast_params
+from whisper_jax.engine.policy import DevicePolicy
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.params import is_leaf, spec
+
+USUAL_ROWS = 5
+"""Texts of a window that are planned for: the default beams, and samples."""
+_SHARE = 0.8
+"""How much of what is free may be taken: others use the device too, and memory is in pieces."""
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryPlan:
+    """What a model takes on its device, in bytes.
+
+    Attributes:
+        weights: The weights.
+        window: A slot, with all rows and positions that a text may need.
+        encoding: What a call of the encoder needs besides.
+        step: What a decode step needs besides, for each slot.
+    """
+
+    weights: int
+    window: int
+    encoding: int
+    step: int
+
+    def total(self, n_slots: int) -> int:
+        """The most that is held at once with so many slots."""
+        # When a pool has grown to twice its size, the one before is still there.
+        state = self.window * (n_slots + n_slots // 2)
+        return self.weights + state + max(self.encoding, self.step * n_slots)
+
+    def slots_within(self, n_bytes: float, most: int) -> int:
+        """How many slots fit: ``most``, or the largest power of two; 1 even if that does not."""
+        n_slots = 1
+        while n_slots < most and self.total(min(2 * n_slots, most)) <= n_bytes:
+            n_slots = min(2 * n_slots, most)
+        return n_slots
+
+
+def memory_plan(
+    dims: ModelDims, types: NumberTypes, policy: DevicePolicy, n_rows: int = USUAL_ROWS
+) -> MemoryPlan:
+    """What a model takes.
+
+    Args:
+        dims: Its sizes.
+        types: The types of its numbers.
+        policy: How the device is driven.
+        n_rows: Texts written about a window at once.
+    """
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), spec(dims), is_leaf=is_leaf
+    )
+    weights = jax.eval_shape(lambda params: cast_params(params, types), shapes)
+    slot = jax.eval_shape(
+        lambda: empty_pool(dims, 1, n_rows, dims.n_text_ctx, types.cache, types.cross)
+    )
+    time = dims.n_audio_ctx
+    scores = 2 * dims.n_audio_head * time * time * _FLOAT32  # before and after the softmax
+    hidden = 2 * time * (dims.n_mlp_audio + 4 * dims.n_audio_state) * _FLOAT32
+    return MemoryPlan(
+        weights=_n_bytes(weights),
+        window=_n_bytes(slot),
+        encoding=policy.encode_limit * (scores + hidden),
+        step=n_rows * (4 * dims.n_vocab + 2 * dims.n_text_head * time) * _FLOAT32,
+    )
+
+
+def slots_for(plan: MemoryPlan, device: Any, most: int) -> int:
+    """How many slots a device has room for, up to ``most``.
+
+    Args:
+        plan: What the model takes; its weights are not on the device yet.
+        device: The JAX device.
+        most: What is enough.
+    """
+    free = free_bytes(device)
+    return most if free is None else min(most, plan.slots_within(_SHARE * free, most))
+
+
+def free_bytes(device: Any) -> int | None:
+    """Bytes that are free on a device; for a CPU, in the process's limits. None if unknown."""
+    if device.platform == "cpu":
+        found = [_available(Path("/proc/meminfo")), _cgroup_free(Path("/sys/fs/cgroup"))]
+        return min((size for size in found if size is not None), default=None)
+    stats = device.memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else int(limit) - int(stats.get("bytes_in_use", 0))
+
+
+def _available(meminfo: Path) -> int | None:
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+    except OSError:  # not on Linux
+        return None
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return sizes[0] if sizes else None
+
+
+def _cgroup_free(folder: Path) -> int | None:
+    """What a container may still take (control groups, version 2 and 1)."""
+    for limit_name, used_name in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            limit, used = ((folder / name).read_text("ascii") for name in (limit_name, used_name))
+        except OSError:
+            continue
+        return max(0, int(limit) - int(used)) if limit.strip().isdecimal() else None
+    return None
+
+
+def _n_bytes(tree: Any) -> int:
+    return sum(
+        math.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree)
+    )
