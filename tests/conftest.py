@@ -62,5 +62,5 @@ def base_model() -> Iterator["whisper_jax.Whisper"]:
     """``base`` in float32, loaded once for all tests: do not close it."""
     import whisper_jax
 
-    with whisper_jax.load_model("base") as model:
+    with whisper_jax.load_model("base", compute_type="float32") as model:
         yield model

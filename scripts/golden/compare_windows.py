@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--beam-size", type=int, default=1, help="as RECORDS was made; 1: greedy")
     args = parser.parse_args()
     records = [json.loads(line) for line in args.records.read_text().splitlines()]
-    with load_model(args.model) as model:
+    with load_model(args.model, compute_type="float32") as model:
         found = compare(model, records, args.speech, args.beam_size)
         decode, special = model.tokenizer.decode, model.tokenizer.special
         ids = TokenIds(

@@ -51,7 +51,7 @@ def load_model(
     name: str | Path = "base",
     *,
     device: str | None = None,
-    compute_type: ComputeType = "float32",
+    compute_type: ComputeType = "auto",
     batch_size: int | None = None,
     offline: bool | None = None,
     on_download: Callable[[DownloadProgress], None] | None = None,
@@ -61,9 +61,12 @@ def load_model(
     Args:
         name: A size (``base``, ``large-v3``, ``turbo``, …), a hub id, a folder or a file.
         device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
-        compute_type: Type of the numbers computed with: ``float32``, ``bfloat16``, ``float16``;
-            ``int8_float32`` and so on, with linear layers, and on a CPU the audio's keys and
-            values, in int8; ``int8`` and ``auto``, which choose by the hardware.
+        compute_type: Type of the numbers computed with. ``auto`` takes the fastest that makes no
+            more errors on this hardware: bfloat16, on a CPU with the audio's keys and values in
+            int8, or ``int8_float32`` where bfloat16 is slow. The others are ``float32``, the
+            reference's; ``bfloat16``; ``float16``; ``int8_float32`` and so on, with linear
+            layers, and on a CPU the audio's keys and values, in int8; and ``int8``, whose other
+            numbers are chosen by the hardware.
         batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
             is memory for, up to 32 on a CPU and 64 elsewhere.
         offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.

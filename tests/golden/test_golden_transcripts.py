@@ -30,7 +30,7 @@ LONG = [
 
 @pytest.fixture(scope="module")
 def tiny_en_model() -> Iterator[whisper_jax.Whisper]:
-    with whisper_jax.load_model("tiny.en") as model:
+    with whisper_jax.load_model("tiny.en", compute_type="float32") as model:
         yield model
 
 

@@ -91,7 +91,7 @@ def test_the_table_goes_to_stdout_and_the_log_to_stderr(manifest, loaded):
     assert result.stdout.splitlines()[0].startswith("set")
     assert result.stdout.splitlines()[1].split()[:2] == ["good", "2"]
     assert result.stderr == "good (en): 2 clips\n"
-    assert loaded == [("base", {"compute_type": "float32", "device": None, "batch_size": None})]
+    assert loaded == [("base", {"compute_type": "auto", "device": None, "batch_size": None})]
 
 
 def test_options_reach_the_model(manifest, loaded):

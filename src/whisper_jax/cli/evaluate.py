@@ -113,7 +113,7 @@ class _Choice:
 def evaluate_command(
     manifest: _Manifest,
     model: _Model = "base",
-    compute_type: _ComputeType = "float32",
+    compute_type: _ComputeType = "auto",
     device: _Device = None,
     batch_size: _BatchSize = None,
     sets: _Sets = None,

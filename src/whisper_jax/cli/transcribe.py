@@ -92,7 +92,7 @@ def transcribe_command(
     files: _Files,
     model: _Model = "base",
     device: _Device = None,
-    compute_type: _ComputeType = "float32",
+    compute_type: _ComputeType = "auto",
     batch_size: _BatchSize = None,
     offline: _Offline = None,
     output_dir: _OutputDir = None,
