@@ -10,6 +10,7 @@ import tiny
 
 from whisper_jax.decoding.choose import likeliest
 from whisper_jax.decoding.rules import Rules, apply_rules
+from whisper_jax.engine.compute import NumberTypes
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
@@ -29,8 +30,8 @@ def drain(pool: DevicePool, slots: list[Slot]) -> dict[Slot, Decoded]:
     raise AssertionError("some rows never finished")
 
 
-def decode_alone(window: Encode, decode: Decode) -> Decoded:
-    pool = tiny.pool()
+def decode_alone(window: Encode, decode: Decode, types: NumberTypes = tiny.FLOAT32) -> Decoded:
+    pool = tiny.pool(types=types)
     pool.resize(2, [])
     pool.encode([(SLOTS[0], window)])
     pool.prefill([(SLOTS[0], decode)])
@@ -99,15 +100,18 @@ def test_cached_decoding_in_slots_equals_a_python_loop_without_a_cache(
     assert same(decode_alone(window, decode), decode_plainly(window, decode))
 
 
-def test_text_and_scores_do_not_depend_on_slots_company_or_steps_a_call() -> None:
-    """Bit for bit, in float32: whatever shares the batch, wherever the window lies."""
+@pytest.mark.parametrize("types", [tiny.FLOAT32, tiny.BFLOAT16], ids=lambda types: types.floats)
+def test_text_and_scores_do_not_depend_on_slots_company_or_steps_a_call(
+    types: NumberTypes,
+) -> None:
+    """Bit for bit: whatever shares the batch, wherever the window lies."""
     windows = [tiny.window(seed, 3000 - 100 * seed) for seed in range(12)]
     decodes = [tiny.decode(8 + 5 * seed, CONTEXTS[seed % 3], seed=seed) for seed in range(12)]
-    alone = [decode_alone(w, d) for w, d in zip(windows, decodes, strict=True)]
+    alone = [decode_alone(w, d, types) for w, d in zip(windows, decodes, strict=True)]
     assert len({decoded.tokens for decoded in alone}) > 6, "the windows must differ in text"
     for max_steps, stop_after, order in ((1, 1, 1), (7, 3, -1)):
         policy = replace(CPU, max_steps=max_steps, stop_after=stop_after)
-        pool = tiny.pool(policy)
+        pool = tiny.pool(policy, types=types)
         pool.resize(16, [])
         slots = SLOTS[:12][::order]
         for slot, window, decode in zip(slots, windows, decodes, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
+from whisper_jax.engine.compute import NumberTypes, cast_params
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
@@ -54,23 +56,32 @@ def params(seed: int = 0) -> WhisperParams:
     return jax.tree.map(lambda leaf: leaf * 3 if leaf.ndim > 1 else leaf, made)
 
 
-def new_programs(n_devices: int = 1) -> DevicePrograms:
+FLOAT32 = NumberTypes(floats="float32", has_int8_weights=False, cache="float32", cross="float32")
+BFLOAT16 = NumberTypes(floats="bfloat16", has_int8_weights=False, cache="float32", cross="int8")
+
+
+def new_programs(n_devices: int = 1, types: NumberTypes = FLOAT32) -> DevicePrograms:
     mesh = Mesh(np.array(jax.devices()[:n_devices]), ("data",))
-    return DevicePrograms(params(), CONFIG, mesh)
+    config = replace(
+        CONFIG, compute_dtype=types.floats, cache_dtype=types.cache, cross_dtype=types.cross
+    )
+    return DevicePrograms(cast_params(params(), types), config, mesh)
 
 
 programs = cache(new_programs)
 """Compiled once for all tests."""
 
 
-def pool(policy: DevicePolicy = CPU, n_devices: int = 1) -> DevicePool:
-    return DevicePool(programs(n_devices), policy)
+def pool(
+    policy: DevicePolicy = CPU, n_devices: int = 1, types: NumberTypes = FLOAT32
+) -> DevicePool:
+    return DevicePool(programs(n_devices, types), policy)
 
 
 @contextmanager
 def whisper(batch_size: int = 8) -> Iterator[Whisper]:
     """The tiny model, ready to transcribe: its texts are nonsense, of one token a letter."""
-    engine, counts = start_lanes("tiny", programs(1), CPU, batch_size)
+    engine, counts = start_lanes("tiny", programs(1, FLOAT32), CPU, batch_size)
     model = Whisper("tiny", DIMS, letter_tokenizer(), engine, counts, batch_size)
     with model:
         yield model

@@ -67,6 +67,10 @@ class DevicePrograms:
         self.n_shards = mesh.shape["data"]
         self._mesh = mesh
         self._params = jax.device_put(params, NamedSharding(mesh, WHOLE))
+        # Else where bfloat16 is rounded depends on what was fused, and that on how many slots there
+        # are: a text would depend on what else is transcribed.
+        is_cpu = mesh.devices.flat[0].platform == "cpu"
+        self._options = {"xla_allow_excess_precision": False} if is_cpu else None
         self._lock = threading.Lock()
         self._compiled: dict[object, Future[Any]] = {}
 
@@ -170,4 +174,4 @@ class DevicePrograms:
             in_shardings=tuple(NamedSharding(self._mesh, spec) for spec in body.in_specs),
             donate_argnums=body.donate,
         )
-        return jitted.lower(*args).compile()
+        return jitted.lower(*args).compile(compiler_options=self._options)
