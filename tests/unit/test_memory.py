@@ -33,7 +33,7 @@ def test_the_plan_has_the_very_sizes_of_weights_and_slots() -> None:
     types = number_types("float32", CPU, "cpu")
     plan = memory_plan(tiny.DIMS, types, CPU, n_rows=1)
     assert plan.weights == sum(leaf.nbytes for leaf in jax.tree.leaves(tiny.params()))
-    state = tiny.programs().empty(8, 1, tiny.DIMS.n_text_ctx)
+    state = tiny.pool().programs.empty(8, 1, tiny.DIMS.n_text_ctx)
     assert 8 * plan.window == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
@@ -48,7 +48,7 @@ def test_calls_need_no_more_than_planned(n_rows: int) -> None:
     encode = jax.jit(partial(encode_windows, config=tiny.CONFIG))
     needed = encode.lower(tiny.params(), windows).compile().memory_analysis()
     assert needed.temp_size_in_bytes <= plan.encoding
-    state = tiny.programs().empty(8, n_rows, tiny.DIMS.n_text_ctx)
+    state = tiny.pool().programs.empty(8, n_rows, tiny.DIMS.n_text_ctx)
     limits = np.int32(1), np.int32(1)
     run = jax.jit(partial(run_steps, config=tiny.CONFIG), donate_argnums=2)
     lowered = run.lower(tiny.params(), state.cross, state.rows, np.zeros(8, bool), limits)

@@ -2,13 +2,13 @@
 
 import os
 import platform
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from whisper_jax.engine.compute import processor_flags
+from whisper_jax.engine.threads import usable_cores
 
 _FLAGS = (
     "avx2",
@@ -70,13 +70,6 @@ def describe_machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class LoadClock:
