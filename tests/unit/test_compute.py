@@ -22,10 +22,12 @@ def test_every_type_means_numbers_that_exist(compute_type: ComputeType, platform
         assert jnp.dtype(name).itemsize in (1, 2, 4)
     if compute_type in ("float32", "bfloat16", "float16"):
         assert types.floats == compute_type
-        assert not types.has_int8_weights
+        assert not types.int8_encoder
+        assert not types.int8_decoder
         assert types.cross != "int8"
     if compute_type.startswith("int8"):
-        assert types.has_int8_weights
+        assert types.int8_encoder
+        assert types.int8_decoder
         assert (types.cross == "int8") == (platform == "cpu"), "where they are read faster"
         assert compute_type in ("int8", f"int8_{types.floats}")
 
@@ -38,13 +40,14 @@ def test_the_processor_decides_what_auto_is(
 ) -> None:
     monkeypatch.setattr(compute, "processor_flags", lambda: frozenset(flags))
     int8 = number_types("int8", policy_for("cpu"), "cpu")
-    assert (int8.floats, int8.has_int8_weights, int8.cross) == (floats, True, "int8")
+    assert (int8.floats, int8.int8_encoder, int8.cross) == (floats, True, "int8")
     auto = number_types("auto", policy_for("cpu"), "cpu")
-    # Weights in int8 gain nothing beside fast bfloat16; keys and values do.
-    assert (auto.floats, auto.has_int8_weights) == (floats, floats == "float32")
-    assert auto.cross == "int8"
+    # In the encoder int8 gains nothing beside fast bfloat16; what a step reads does.
+    assert (auto.floats, auto.int8_encoder) == (floats, floats == "float32")
+    assert (auto.int8_decoder, auto.turns_weights, auto.cross) == (True, True, "int8")
     on_gpu = number_types("auto", policy_for("gpu"), "gpu")
-    assert (on_gpu.floats, on_gpu.has_int8_weights) == ("bfloat16", False)
+    assert (on_gpu.floats, on_gpu.int8_decoder) == ("bfloat16", False)
+    assert not number_types("int8", policy_for("gpu"), "gpu").turns_weights
     assert on_gpu.cross == "bfloat16"
 
 
@@ -60,3 +63,8 @@ def test_int8_weights_are_those_of_linear_layers() -> None:
     dims = tiny.DIMS
     assert len(matrices) == 2 + 6 * dims.n_audio_layer + 10 * dims.n_text_layer
     assert all(matrix.quantised.dtype == jnp.int8 for matrix in matrices)
+    # All of the decoder's but those that make the audio's keys and values of many rows.
+    assert sum(matrix.is_turned for matrix in matrices) == 8 * dims.n_text_layer
+    up = cast.decoder.layers[0].mlp.up.weight
+    assert isinstance(up, Int8Weight)
+    assert up.quantised.shape == (dims.n_mlp_text, dims.n_text_state)

@@ -18,7 +18,7 @@ from whisper_jax.model.cross import MOST_COLUMNS, encode_for_decoder
 from whisper_jax.model.decoder import decode_tokens, decoder_logits
 from whisper_jax.model.dims import PUBLISHED, ModelDims
 from whisper_jax.model.encoder import encode
-from whisper_jax.model.layers import attend, sinusoids
+from whisper_jax.model.layers import attend, attend_to_all, gelu, sinusoids
 from whisper_jax.model.params import Leaf, initialise, is_leaf, n_bytes, spec
 from whisper_jax.model.weights import (
     Int8Weight,
@@ -182,6 +182,24 @@ def test_attention_is_a_softmax_over_what_is_not_masked() -> None:
     np.testing.assert_allclose(mixed, expected @ values, atol=1e-6)
 
 
+def test_attention_to_everything_is_attention_without_a_mask() -> None:
+    rng = np.random.default_rng(0)
+    shape = (2, 3, 50, 8)
+    query, keys, values = (jnp.asarray(rng.normal(size=shape), jnp.float32) for _ in range(3))
+    keys = keys.swapaxes(-1, -2)
+    expected, _ = attend(query, keys, values, None)
+    np.testing.assert_allclose(attend_to_all(query, keys, values), expected, atol=1e-5)
+    low = [array.astype(jnp.bfloat16) for array in (query, keys, values)]
+    mixed = attend_to_all(*low)
+    assert mixed.dtype == jnp.bfloat16
+    np.testing.assert_allclose(mixed.astype(jnp.float32), expected, atol=0.03)
+
+
+def test_gelu_is_the_exact_one() -> None:
+    x = jnp.linspace(-6, 6, 1001)
+    np.testing.assert_allclose(gelu(x), jax.nn.gelu(x, approximate=False), atol=1e-6)
+
+
 def test_positions_are_sines_then_cosines() -> None:
     table = sinusoids(10, 8)
     np.testing.assert_allclose(table[3, 0], np.sin(3), atol=1e-6)
@@ -203,6 +221,11 @@ def test_the_weight_algebra() -> None:
     np.testing.assert_allclose(
         matmul(x, quantised), (whole * step) @ dequantise(quantised), rtol=1e-5, atol=1e-5
     )
+    turned = quantise(w, turn=True)
+    assert turned.quantised.shape == (8, 16)
+    np.testing.assert_array_equal(dequantise(turned), dequantise(quantised))
+    np.testing.assert_array_equal(matmul(x, turned), matmul(x, quantised))
+    assert matmul(x.astype(jnp.bfloat16), w).dtype == jnp.float32
     zero = quantise(jnp.zeros((16, 8)))
     assert not np.asarray(matmul(x, zero)).any()
 

@@ -56,8 +56,16 @@ def params(seed: int = 0) -> WhisperParams:
     return jax.tree.map(lambda leaf: leaf * 3 if leaf.ndim > 1 else leaf, made)
 
 
-FLOAT32 = NumberTypes(floats="float32", has_int8_weights=False, cache="float32", cross="float32")
-BFLOAT16 = NumberTypes(floats="bfloat16", has_int8_weights=False, cache="float32", cross="int8")
+FLOAT32 = NumberTypes(
+    floats="float32",
+    int8_encoder=False,
+    int8_decoder=False,
+    turns_weights=False,
+    cache="float32",
+    cross="float32",
+)
+BFLOAT16 = replace(FLOAT32, floats="bfloat16", int8_decoder=True, turns_weights=True, cross="int8")
+"""As ``auto`` has it on a CPU."""
 
 
 def new_programs(n_devices: int = 1, types: NumberTypes = FLOAT32) -> DevicePrograms:

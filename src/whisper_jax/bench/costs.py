@@ -34,7 +34,7 @@ def decoder_weight_bytes(dims: ModelDims, types: NumberTypes) -> int:
     width = dims.n_text_state
     layer = 4 * width * width + 2 * width * width + 2 * width * dims.n_mlp_text
     floats = jnp.dtype(types.floats).itemsize
-    linear = 1 if types.has_int8_weights else floats
+    linear = 1 if types.int8_decoder else floats
     return dims.n_text_layer * layer * linear + dims.n_vocab * width * floats
 
 

@@ -109,12 +109,11 @@ def _parts(
     n_positions = bucket_of(policy.position_buckets, _N_PROMPT + (_N_TIMED + 3) * policy.max_steps)
     step_bytes = decoder_weight_bytes(dims, types)
     step_bytes += decoder_cache_bytes(dims, n_slots, n_slots, n_positions, types)
-    product = "int8" if types.has_int8_weights else types.floats
     return [
         PartSpeed(
             part="encoder",
             compute_type=compute_type,
-            product=product,
+            product="int8" if types.int8_encoder else types.floats,
             seconds=window_s,
             work=2 * encoder_multiply_adds(dims),
             n_slots=min(n_slots, policy.encode_limit),
@@ -122,7 +121,7 @@ def _parts(
         PartSpeed(
             part="decoder",
             compute_type=compute_type,
-            product=product,
+            product="int8" if types.int8_decoder else types.floats,
             seconds=each_step_s,
             work=step_bytes,
             n_slots=n_slots,

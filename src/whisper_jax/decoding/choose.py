@@ -93,12 +93,12 @@ def choose(
 def likeliest(logits: Float[Array, "slot row vocab"], k: int) -> Choice:
     """The ``k`` likeliest tokens, in order; the lowest id first among equals."""
     if k == 1:
-        # `max` and the smallest index equal to it: on a CPU several times faster than `argmax`.
+        # `max` and the smallest index equal to it: on a CPU several times faster than `argmax`. As
+        # floats, which hold these whole numbers exactly and are compared faster.
         highest = jnp.max(logits, axis=-1, keepdims=True)
-        token = jnp.arange(logits.shape[-1])
-        tokens = jnp.min(
-            jnp.where(logits == highest, token, logits.shape[-1]), axis=-1, keepdims=True
-        )
+        from_end = jnp.arange(logits.shape[-1], 0, -1, dtype=jnp.float32)
+        first = jnp.max(jnp.where(logits == highest, from_end, 0.0), axis=-1, keepdims=True)
+        tokens = logits.shape[-1] - first
     else:
         # XLA would otherwise look the highest up anew for every token of the sum below.
         highest, tokens = lax.optimization_barrier(top_k(logits, k))

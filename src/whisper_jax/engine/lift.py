@@ -139,7 +139,7 @@ class DevicePrograms:
 
     def _call(self, body: _Body, *args: Any) -> Any:
         leaves, structure = jax.tree.flatten([arg for arg in args if arg is not self._params])
-        shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (body.name, body.static, structure, shapes)
         with self._lock:
             found = self._compiled.get(key)

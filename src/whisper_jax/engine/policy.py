@@ -26,6 +26,7 @@ class DevicePolicy:
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
         cache_dtype: Type of keys and values at rest; None for the type computed in.
         reads_int8: Cross-attention keys and values in int8 are read faster than floats.
+        turns_weights: Int8 weights are the left factors of products with few rows.
         most_slots: Slots that are enough: more would not be faster.
         n_lanes: Pools that share the device, each with its thread.
     """
@@ -45,6 +46,7 @@ class DevicePolicy:
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
     reads_int8: bool = False
+    turns_weights: bool = False
     most_slots: int
     n_lanes: int = 1
 
@@ -81,6 +83,7 @@ CPU = DevicePolicy(
     prefill_limit=1,
     cache_dtype="float32",
     reads_int8=True,
+    turns_weights=True,
     most_slots=32,
     n_lanes=2,
 )

@@ -147,9 +147,10 @@ def _attend_int8(
     scores = jnp.where(mask[..., None], scores, -jnp.inf)
     exps = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
     half = _LEVELS // 2
-    levels = jnp.round(exps * _LEVELS).astype(jnp.int32) - half
-    total = (jnp.sum(levels, axis=1) + half * n_time).reshape(n_slots, n_queries, n_heads, 1)
-    mixed = _product(kv.values, levels.astype(jnp.int8))
+    levels = jnp.round(exps * _LEVELS)
+    # Whole numbers below 2^24: their sum is exact in float32, whatever its order.
+    total = jnp.sum(levels, axis=1).reshape(n_slots, n_queries, n_heads, 1)
+    mixed = _product(kv.values, (levels - half).astype(jnp.int8))
     mixed = mixed.reshape(n_slots, n_heads, dim, n_queries, n_heads)
     mixed = jnp.einsum("shdqh->sqhd", mixed)
     mixed = mixed + half * kv.value_sum.reshape(n_slots, 1, n_heads, dim)

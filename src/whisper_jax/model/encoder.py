@@ -5,7 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.layers import attend, gelu, layer_norm, linear, mlp, sinusoids, split_heads
+from whisper_jax.model.layers import (
+    attend_to_all,
+    gelu,
+    layer_norm,
+    linear,
+    mlp,
+    sinusoids,
+    split_heads,
+)
 from whisper_jax.model.params import Attention, Encoder, EncoderLayer, Linear
 
 
@@ -25,8 +33,8 @@ def encode(
         Encoded audio, 20 ms a frame.
     """
     with jax.named_scope("convolutions"):
-        x = gelu(_convolve(p.conv1, mel, stride=1))
-        x = gelu(_convolve(p.conv2, x, stride=2))
+        x = gelu(_convolve(p.conv1, mel, stride=1)).astype(mel.dtype)
+        x = gelu(_convolve(p.conv2, x, stride=2)).astype(mel.dtype)
         x = x + jnp.asarray(sinusoids(x.shape[1], x.shape[2]), x.dtype)
     for layer in p.layers:
         x = _encoder_layer(layer, x, dims.n_audio_head)
@@ -40,7 +48,7 @@ def _convolve(
     n_time = x.shape[1]
     padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
     taps = [padded[:, tap : tap + n_time : stride] for tap in range(3)]
-    return linear(p, jnp.concatenate(taps, axis=-1))
+    return linear(p, jnp.concatenate(taps, axis=-1), jnp.float32)
 
 
 def _encoder_layer(
@@ -62,5 +70,5 @@ def _self_attention(
     query = jnp.einsum("bthd->bhtd", split_heads(linear(p.query, x), n_heads))
     keys = jnp.einsum("bthd->bhdt", split_heads(linear(p.key, x), n_heads))
     values = jnp.einsum("bthd->bhtd", split_heads(linear(p.value, x), n_heads))
-    mixed, _ = attend(query, keys, values, None)
+    mixed = attend_to_all(query, keys, values)
     return linear(p.out, jnp.einsum("bhtd->bthd", mixed).reshape(x.shape))

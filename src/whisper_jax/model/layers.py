@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
@@ -10,12 +11,17 @@ from whisper_jax.model.params import LayerNorm, Linear, Mlp
 from whisper_jax.model.weights import matmul
 
 NORM_EPSILON = 1e-5
+_N_SUMS = 32
+"""Columns of ones: one is enough, but products come in blocks of so many."""
 
 
-def linear(p: Linear, x: Float[Array, "*batch d_in"]) -> Float[Array, "*batch d_out"]:
-    """``x @ weight + bias`` in the type of ``x``."""
+def linear(
+    p: Linear, x: Float[Array, "*batch d_in"], dtype: DTypeLike | None = None
+) -> Float[Array, "*batch d_out"]:
+    """``x @ weight + bias``, added up in float32; in the type of ``x`` where none is given."""
     y = matmul(x, p.weight)
-    return y if p.bias is None else y + p.bias.astype(y.dtype)
+    y = y if p.bias is None else y + p.bias
+    return y.astype(x.dtype if dtype is None else dtype)
 
 
 def layer_norm(p: LayerNorm, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
@@ -29,12 +35,16 @@ def layer_norm(p: LayerNorm, x: Float[Array, "*batch d"]) -> Float[Array, "*batc
 
 def mlp(p: Mlp, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """Two linear layers with the exact GELU between them."""
-    return linear(p.down, gelu(linear(p.up, x)))
+    return linear(p.down, gelu(linear(p.up, x, jnp.float32)).astype(x.dtype))
 
 
 def gelu(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """The exact GELU, in float32 whatever the type of ``x``: on a CPU that is also the fastest."""
-    return jax.nn.gelu(x.astype(jnp.float32), approximate=False).astype(x.dtype)
+    """The exact GELU (Hendrycks and Gimpel 2016), for float32.
+
+    As openai-whisper's framework writes it, with the error function; `jax.nn.gelu` takes its
+    complement, which is slower on a CPU.
+    """
+    return 0.5 * x * (1 + jax.lax.erf(x * np.float32(np.sqrt(0.5))))
 
 
 def split_heads(x: Float[Array, "*batch d"], n_heads: int) -> Float[Array, "*batch heads dim"]:
@@ -67,6 +77,26 @@ def attend(
     total = jnp.sum(exps, axis=-1, keepdims=True)
     mixed = jnp.matmul(exps.astype(values.dtype), values, preferred_element_type=jnp.float32)
     return (mixed / total).astype(query.dtype), exps / total
+
+
+def attend_to_all(
+    query: Float[Array, "*batch queries dim"],
+    keys: Float[Array, "*batch dim time"],
+    values: Float[Array, "*batch time dim"],
+) -> Float[Array, "*batch queries dim"]:
+    """`attend` where every query looks at everything, and there are many of them.
+
+    The softmax's sums come out of the second product as well, from columns of ones beside the
+    values: on a CPU that takes a quarter to a third less time than to add them up.
+    """
+    scale = query.shape[-1] ** -0.5
+    scores = jnp.matmul(query * scale, keys, preferred_element_type=jnp.float32)
+    exps = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True)).astype(values.dtype)
+    ones = jnp.ones((*values.shape[:-1], _N_SUMS), values.dtype)
+    both = jnp.concatenate([values, ones], axis=-1)
+    mixed = jnp.matmul(exps, both, preferred_element_type=jnp.float32)
+    dim = values.shape[-1]
+    return (mixed[..., :dim] / mixed[..., dim : dim + 1]).astype(query.dtype)
 
 
 def attend_across_rows(

@@ -13,10 +13,16 @@ _pytree = jax.tree_util.register_dataclass
 @_pytree
 @dataclass(frozen=True)
 class Int8Weight:
-    """Symmetric int8 with a scale for each output channel: ``w ~= quantised * scale``."""
+    """Symmetric int8 with a scale for each output channel: ``w ~= quantised * scale``.
 
-    quantised: Array  # int8 [d_in, d_out]
+    Turned, it lies [d_out, d_in] and is the left factor of its products: a CPU reads that in its
+    order, while a right factor is rearranged in every call, which for few rows takes longer than
+    the product.
+    """
+
+    quantised: Array  # int8 [d_in, d_out], or turned [d_out, d_in]
     scale: Array  # float32 [d_out]
+    is_turned: bool = jax.tree.static(default=False)
 
 
 @_pytree
@@ -34,7 +40,7 @@ type Weight = Array | Int8Weight | LoraWeight
 
 
 def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_out"]:
-    """``x @ w`` in the type of ``x``, whatever kind of weight ``w`` is.
+    """``x @ w`` in float32, whatever kind of weight ``w`` is.
 
     With int8 weights ``x`` is rounded to int8 as well, so that the product is one of whole
     numbers: exact, and on processors with instructions for it several times as fast.
@@ -42,20 +48,26 @@ def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_
     match w:
         case Int8Weight():
             whole, step = round_to_int8(x, axis=-1)
-            contract = (((x.ndim - 1,), (0,)), ((), ()))
-            y = lax.dot_general(whole, w.quantised, contract, preferred_element_type=jnp.int32)
-            return (y.astype(jnp.float32) * (step * w.scale)).astype(x.dtype)
+            if w.is_turned:
+                contract = (((1,), (1,)), ((), ()))
+                rows = whole.reshape(-1, whole.shape[-1])
+                y = lax.dot_general(w.quantised, rows, contract, preferred_element_type=jnp.int32)
+                y = y.T.reshape(*x.shape[:-1], -1)
+            else:
+                contract = (((x.ndim - 1,), (0,)), ((), ()))
+                y = lax.dot_general(whole, w.quantised, contract, preferred_element_type=jnp.int32)
+            return y.astype(jnp.float32) * (step * w.scale)
         case LoraWeight():
             update = (x @ w.a.astype(x.dtype)) @ w.b.astype(x.dtype)
             return matmul(x, w.base) + update * (w.alpha / w.a.shape[-1])
         case _:
-            return x @ w.astype(x.dtype)
+            return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=jnp.float32)
 
 
-def quantise(w: Float[Array, "d_in d_out"]) -> Int8Weight:
+def quantise(w: Float[Array, "d_in d_out"], *, turn: bool = False) -> Int8Weight:
     """Round to int8, each output channel with its own scale."""
     whole, step = round_to_int8(w, axis=0)
-    return Int8Weight(whole, step[0])
+    return Int8Weight(whole.T if turn else whole, step[0], is_turned=turn)
 
 
 def round_to_int8(
@@ -74,14 +86,17 @@ def round_to_int8(
 
 def dequantise(w: Int8Weight) -> Float[Array, "d_in d_out"]:
     """The plain weight that an `Int8Weight` stands for, in float32."""
-    return w.quantised.astype(jnp.float32) * w.scale
+    whole = w.quantised.T if w.is_turned else w.quantised
+    return whole.astype(jnp.float32) * w.scale
 
 
 def logits(
     x: Float[Array, "*batch d"], embedding: Float[Array, "vocab d"]
 ) -> Float[Array, "*batch vocab"]:
     """``x @ embedding.T`` accumulated and returned in float32 (tied output weights)."""
-    contract = (((x.ndim - 1,), (1,)), ((), ()))
-    return lax.dot_general(
-        x, embedding.astype(x.dtype), contract, preferred_element_type=jnp.float32
+    contract = (((1,), (1,)), ((), ()))
+    rows = x.reshape(-1, x.shape[-1])
+    by_token = lax.dot_general(
+        embedding.astype(x.dtype), rows, contract, preferred_element_type=jnp.float32
     )
+    return lax.optimization_barrier(by_token).T.reshape(*x.shape[:-1], -1)
