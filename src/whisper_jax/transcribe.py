@@ -20,18 +20,17 @@ from jax.sharding import Mesh
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
-from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
-from whisper_jax.engine.compilation_cache import enable_compilation_cache
-from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
+from whisper_jax.engine.compute import NumberTypes, number_types
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.memory import memory_plan, slots_for
 from whisper_jax.engine.policy import DevicePolicy, policy_for
 from whisper_jax.engine.threads import has_spare_thread
+from whisper_jax.engine.weights import prepare_weights
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
@@ -86,18 +85,18 @@ def load_model(
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
     has_spare_thread()  # before JAX starts its devices
     devices = _devices(device)
-    enable_compilation_cache()
-    checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
-    tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
     types = number_types(compute_type, policy, devices[0].platform)
-    config = model_config(checkpoint.dims, tokenizer, policy, types)
-    plan = memory_plan(checkpoint.dims, types, policy)
+    path = resolve_model(name, offline=offline, on_progress=on_download)
+    weights = prepare_weights(path, types)
+    tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
+    config = model_config(weights.dims, tokenizer, policy, types)
+    plan = memory_plan(weights.dims, types, policy)
     batch_size = slots_for(plan, devices[0], batch_size or policy.most_slots)
     mesh = Mesh(np.array(devices[:1]), ("data",))
-    programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
+    programs = DevicePrograms(weights.params, config, mesh)
     engine, counts = start_lanes(str(name), programs, policy, batch_size)
-    return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, batch_size)
+    return Whisper(str(name), weights.dims, tokenizer, engine, counts, batch_size)
 
 
 class Whisper:

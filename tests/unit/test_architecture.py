@@ -19,7 +19,7 @@ LAYERS = [
     "driver",
     "engine programs",
     "decoding checkpoints speech",
-    "model audio text formats scoring",
+    "model audio text formats scoring stored",
     "requests",
     "options",
     "types",

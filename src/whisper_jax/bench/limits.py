@@ -25,7 +25,6 @@ from whisper_jax.bench.results import Limits, PartSpeed
 from whisper_jax.checkpoints import resolve_model
 from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
-from whisper_jax.engine.compilation_cache import enable_compilation_cache
 from whisper_jax.engine.compute import cast_params, number_types
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms
@@ -45,7 +44,6 @@ def measure_limits(
     model: str, compute_types: list[ComputeType], batch_size: int, device: str | None
 ) -> Limits:
     """Measure the limits of a device, and a model's parts on it, each in every compute type."""
-    enable_compilation_cache()
     chosen = jax.devices(device)[0]
     with jax.default_device(chosen):
         read_bytes_per_s = _read_bytes_per_s()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from whisper_jax.engine.compute import processor_flags
 from whisper_jax.engine.threads import usable_cores
+from whisper_jax.stored.programs import processor_flags
 
 _FLAGS = (
     "avx2",

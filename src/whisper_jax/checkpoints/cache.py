@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisper_jax.checkpoints.sources import SOURCES, HubSource
+from whisper_jax.stored.files import cache_folder
 
 _TRUE = {"1", "true", "yes", "on"}
 
@@ -45,7 +46,7 @@ def read_settings(offline: bool | None = None) -> Settings:
         switches = ("WHISPER_JAX_OFFLINE", "HF_HUB_OFFLINE")
         offline = any(os.environ.get(name, "").lower() in _TRUE for name in switches)
     return Settings(
-        cache=_folder("WHISPER_JAX_CACHE") or user_cache / "whisper-jax",
+        cache=cache_folder(),
         hub_cache=_folder("HF_HUB_CACHE") or hub_home / "hub",
         hub_endpoint=os.environ.get("HF_ENDPOINT") or None,
         offline=offline,

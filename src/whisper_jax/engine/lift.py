@@ -4,11 +4,12 @@ Every array of the state, and of what goes in and comes out, has the slots or th
 batch as its first axis and is split along it; the weights and the limits are on every shard.
 """
 
+import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ from whisper_jax.decoding.loop import (
 )
 from whisper_jax.decoding.state import PoolState, empty_pool, fit_rows, resize_pool
 from whisper_jax.model.params import WhisperParams
+from whisper_jax.stored.programs import program_store
 
 SPLIT, WHOLE = P("data"), P()
 
@@ -51,6 +53,10 @@ class _Body(NamedTuple):
     donate: tuple[int, ...] = ()
 
 
+class NotKeptError(LookupError):
+    """A program is not on disk."""
+
+
 class DevicePrograms:
     """The programs of one model on one mesh; each compiles once for each set of shapes.
 
@@ -73,6 +79,21 @@ class DevicePrograms:
         self._options = {"xla_allow_excess_precision": False} if is_cpu else None
         self._lock = threading.Lock()
         self._compiled: dict[object, Future[Any]] = {}
+        self._store = program_store(tuple(mesh.devices.flat))
+        leaves, structure = jax.tree.flatten(self._params)
+        weights = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+        self._about = (config, mesh.shape, self._options, str(structure), weights)
+        self._only_fetches = False
+
+    def fetching(self) -> Self:
+        """The same programs, which are only made ready: read from disk, not run.
+
+        A call returns the shapes of its result, which may stand for arrays in the next call. It
+        raises NotKeptError where a program would have to be compiled.
+        """
+        fetching = copy.copy(self)
+        fetching._only_fetches = True
+        return fetching
 
     @property
     def n_compiled(self) -> int:
@@ -143,15 +164,26 @@ class DevicePrograms:
         key = (body.name, body.static, structure, shapes)
         with self._lock:
             found = self._compiled.get(key)
+            if found is None and self._only_fetches and not self._is_kept(key):
+                raise NotKeptError(body.name)
             program = found or self._compiled.setdefault(key, Future())
         if found is None:
             try:
-                program.set_result(self._compile(body, args))
+                program.set_result(self._load(key, partial(self._compile, body, args)))
             except BaseException as error:
                 with self._lock:
                     del self._compiled[key]
                 program.set_exception(error)
-        return program.result()(*args)
+        ready = program.result()
+        return ready.out_info if self._only_fetches else ready(*args)
+
+    def _is_kept(self, key: tuple[Any, ...]) -> bool:
+        return self._store is not None and self._store.path(key[0], (self._about, key)).exists()
+
+    def _load(self, key: tuple[Any, ...], compile: Callable[[], Any]) -> Any:
+        if self._store is None:
+            return compile()
+        return self._store.read_or_compile(key[0], (self._about, key), compile)
 
     def _compile(self, body: _Body, args: tuple[Any, ...]) -> Any:
         lifted = jax.shard_map(

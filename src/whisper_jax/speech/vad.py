@@ -7,6 +7,7 @@ its mirror image), four convolutions, an LSTM cell, and a logistic unit.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from whisper_jax.errors import EngineError
 from whisper_jax.speech.spans import STEP_SAMPLES
+from whisper_jax.stored.programs import program_store
 
 WEIGHTS_FILE = "silero_vad_6.2_16k.safetensors"
 
@@ -126,7 +128,16 @@ def _lstm_cell(
     return (hidden, cell), hidden
 
 
-_run_block = jax.jit(speech_probabilities)
+@cache
+def _block_program() -> Callable[..., tuple[Array, VadState]]:
+    """`speech_probabilities` of `BLOCK_STEPS` steps, compiled: from disk if it is kept there."""
+    samples = np.zeros(BLOCK_STEPS * STEP_SAMPLES, np.float32)
+    args = (load_params(), samples, initial_state())
+    jitted = jax.jit(speech_probabilities)
+    store = program_store(jax.local_devices(backend="cpu")[:1])
+    if store is None:
+        return jitted
+    return store.read_or_compile("vad", BLOCK_STEPS, lambda: jitted.lower(*args).compile())
 
 
 @final
@@ -173,7 +184,7 @@ class VoiceActivity:
     def _run(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         # What is not a number would stay in the state for the rest of the recording.
         sound = np.clip(np.nan_to_num(block, nan=0.0), -MAX_SAMPLE, MAX_SAMPLE)
-        probabilities, self._state = _run_block(self._params, sound, self._state)
+        probabilities, self._state = _block_program()(self._params, sound, self._state)
         return np.asarray(probabilities)
 
 
