@@ -23,6 +23,7 @@ from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
+from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, number_types
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.lanes import start_lanes
@@ -33,12 +34,13 @@ from whisper_jax.engine.threads import has_spare_thread
 from whisper_jax.engine.weights import prepare_weights
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
+from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
 from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import Origin
 from whisper_jax.speech.cutting import Cutting
 from whisper_jax.text import WhisperTokenizer, load_tokenizer
+from whisper_jax.text.special import special_tokens
 from whisper_jax.types import Segment, Transcript
 
 type OnProgress = Callable[[FileProgress], None]
@@ -89,14 +91,15 @@ def load_model(
     types = number_types(compute_type, policy, devices[0].platform)
     path = resolve_model(name, offline=offline, on_progress=on_download)
     weights = prepare_weights(path, types)
-    tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
-    config = model_config(weights.dims, tokenizer, policy, types)
+    config = model_config(weights.dims, policy, types)
     plan = memory_plan(weights.dims, types, policy)
     batch_size = slots_for(plan, devices[0], batch_size or policy.most_slots)
     mesh = Mesh(np.array(devices[:1]), ("data",))
     programs = DevicePrograms(weights.params, config, mesh)
+    ahead = AheadReader(programs, policy, policy.slot_buckets[0])
+    tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
     engine, counts = start_lanes(str(name), programs, policy, batch_size)
-    return Whisper(str(name), weights.dims, tokenizer, engine, counts, batch_size)
+    return Whisper(str(name), weights.dims, tokenizer, engine, counts, batch_size, ahead=ahead)
 
 
 class Whisper:
@@ -117,6 +120,7 @@ class Whisper:
         counts: Sequence[DeviceCounts],
         batch_size: int,
         make_cutter: Callable[[TranscribeOptions], Cutter] = Cutting,
+        ahead: AheadReader | None = None,
     ) -> None:
         self.name = name
         self.dims = dims
@@ -125,6 +129,7 @@ class Whisper:
         self._batch_size = batch_size
         self._make_cutter = make_cutter
         self._counts = counts
+        self._ahead = ahead
 
     @property
     def counts(self) -> DeviceCounts:
@@ -242,6 +247,9 @@ class Whisper:
         options = check_options(self.tokenizer, transcribe_options(given))
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+        if self._ahead is not None:
+            n_rows = options.beam_size if options.temperature[0] == 0 else options.best_of
+            self._ahead.expect(n_rows, detects_language=options.language in (None, AUTO))
         return Run(
             self._engine,
             Origin(program=-1, model=self.name, owner=f"call-{next(_owner_numbers)}"),
@@ -300,11 +308,9 @@ def _segments(run: Run) -> Iterator[Segment]:
             raise event[1].error
 
 
-def model_config(
-    dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, types: NumberTypes
-) -> ModelConfig:
+def model_config(dims: ModelDims, policy: DevicePolicy, types: NumberTypes) -> ModelConfig:
     """What the device programs of a model are compiled for."""
-    special = tokenizer.special
+    special = special_tokens(dims.n_vocab)
     return ModelConfig(
         dims=dims,
         ids=TokenIds(

@@ -32,7 +32,6 @@ from whisper_jax.engine.policy import bucket_of, policy_for
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.options import ComputeType
 from whisper_jax.requests import Decode, DecodeRules, Encode
-from whisper_jax.text import load_tokenizer
 from whisper_jax.transcribe import model_config
 
 _N_TIMED = 4
@@ -93,9 +92,8 @@ def _parts(
     checkpoint: Checkpoint, compute_type: ComputeType, batch_size: int, device: Any
 ) -> list[PartSpeed]:
     dims, policy = checkpoint.dims, policy_for(device.platform)
-    tokenizer = load_tokenizer(checkpoint.folder, dims.n_vocab)
     types = number_types(compute_type, policy, device.platform)
-    config = model_config(dims, tokenizer, policy, types)
+    config = model_config(dims, policy, types)
     mesh = Mesh(np.array([device]), ("data",))
     params = cast_params(checkpoint.params, types)
     pool = DevicePool(DevicePrograms(params, config, mesh), policy)

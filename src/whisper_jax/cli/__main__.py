@@ -5,6 +5,7 @@ openai-whisper's spellings: ``--output_format srt``, ``--condition_on_previous_t
 Only the module of the command that is asked for is imported.
 """
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whisper_jax.cli.collector import nothing_collected
 from whisper_jax.cli.help import PLAIN, PanelCommand
 from whisper_jax.errors import OptionError
 
@@ -81,11 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except OptionError as error:
             typer.echo(f"whisper-jax transcribe: {error}", err=True)
             sys.exit(2)
-    if words and words[0] in _COMMANDS:
-        # Alone, a command shows its help in half the time that it takes as one of several.
-        _alone(words[0])(words[1:], prog_name=f"whisper-jax {words[0]}")
-    else:
-        _app()(words, prog_name="whisper-jax")
+    try:
+        if words and words[0] in _COMMANDS:
+            # Alone, a command shows its help in half the time that it takes as one of several.
+            with nothing_collected():
+                command = _alone(words[0])
+            command(words[1:], prog_name=f"whisper-jax {words[0]}")
+        else:
+            _app()(words, prog_name="whisper-jax")
+    finally:
+        # The interpreter looks through everything once more when it ends.
+        gc.freeze()
 
 
 def translated(words: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from whisper_jax.cli.collector import nothing_collected
 from whisper_jax.cli.options import option, takes_transcription_options
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.formats import FORMATS, output_paths
@@ -189,13 +190,16 @@ def _transcribe(job: _Job, display: "Display", results: "Results") -> None:
     if not there:
         return
     display.stage(f"Loading {job.model['name']}")
-    # Here and not above: this loads JAX.
-    from whisper_jax.transcribe import load_model
+    with nothing_collected():
+        # Here and not above: this loads JAX.
+        from whisper_jax.transcribe import load_model
+
+        model = load_model(**job.model, on_download=display.downloaded)
 
     def on_progress(progress: "FileProgress") -> None:
         results.progressed(there[progress.index], progress)
 
-    with load_model(**job.model, on_download=display.downloaded) as model:
+    with model:
         display.start_clock()
         cancel = threading.Event()
         audios = [job.files[index] for index in there]

@@ -6,10 +6,12 @@ Nothing else in the package keeps arrays on the device between calls.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Any
 
 import jax
 import numpy as np
 
+from whisper_jax.decoding.loop import Prompts
 from whisper_jax.decoding.state import PoolState, Report
 from whisper_jax.engine.batches import (
     BatchLayout,
@@ -21,9 +23,18 @@ from whisper_jax.engine.batches import (
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import DevicePolicy, bucket_of
 from whisper_jax.engine.scheduler import Slot
-from whisper_jax.requests import Decode, Decoded, DetectLanguage, Encode, Encoded, LanguageScores
+from whisper_jax.requests import (
+    Decode,
+    Decoded,
+    DecodeRules,
+    DetectLanguage,
+    Encode,
+    Encoded,
+    LanguageScores,
+)
 
 _NO_SLOT = np.iinfo(np.int32).max
+_FIRST = Slot(0, 0)
 
 
 @dataclass
@@ -127,8 +138,7 @@ class DevicePool:
         """The probability of each candidate language for windows in their slots."""
         start_s = perf_counter()
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards, smallest=2)
-        own = self.programs.take(self._pool.cross, layout.slots)
-        logits = np.asarray(self.programs.language(own))
+        logits = np.asarray(self._start_language(layout))
         self.counts.add_seconds("language", start_s)
         return [
             LanguageScores(
@@ -144,11 +154,8 @@ class DevicePool:
             self.forget(slot)
             n_tokens = len(request.prompt) + len(request.prefix)
             self._decoding[slot] = _Size(request.n_rows, n_tokens)
-        n_prompt = self.prompt_bucket(max(self._decoding[slot].n_positions for slot, _ in items))
-        self._make_room(n_prompt)
-        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
-        dims = self.programs.config.dims
-        prompts = prompts_batch(layout, [request for _, request in items], n_prompt, dims)
+        layout, prompts = self._prompts(items)
+        self._make_room(prompts.tokens.shape[1])
         own = self.programs.take(self._pool.cross, layout.slots)
         heard = self.programs.prefill(own, prompts)
         rows = self.programs.insert(self._pool.rows, prompts, heard)
@@ -162,12 +169,7 @@ class DevicePool:
         Where the policy reads late, what comes back is of the call before this one.
         """
         start_s = perf_counter()
-        self._make_room(0)
-        running = np.zeros(self._pool.rows.done.shape[0], bool)
-        running[[slot.shard * self._n_slots + slot.index for slot in slots]] = True
-        limits = (np.int32(self.policy.max_steps), np.int32(self.policy.stop_after))
-        rows, report = self.programs.run(self._pool.cross, self._pool.rows, running, limits)
-        self._state = replace(self._pool, rows=rows)
+        report = self._start_steps(slots)
         finished = self._read_pending()
         done_before = {slot for slot, _ in finished}
         unread = tuple(slot for slot in slots if slot not in done_before)
@@ -176,6 +178,27 @@ class DevicePool:
             finished = self._read_pending()
         self.counts.add_seconds("run", start_s)
         return finished
+
+    def fetch(self, n_slots: int) -> None:
+        """Of a pool of `DevicePrograms.fetching`: what any first window needs once it is encoded.
+
+        Raises:
+            NotKeptError: A program has to be compiled.
+        """
+        self.resize(n_slots, [])
+        layout, prompts = self._prompts([(_FIRST, _prompt(1))])
+        own = self.programs.take(self._pool.cross, layout.slots)
+        self.programs.put(self._pool.cross, own, layout.slots)
+        self.programs.prefill(own, prompts)
+
+    def fetch_language(self) -> None:
+        """What it needs besides if its language is asked for; after `fetch`."""
+        self._start_language(BatchLayout([_FIRST], self.programs.n_shards, smallest=2))
+
+    def fetch_steps(self, n_rows: int) -> None:
+        """What it needs besides for so many texts; after `fetch`."""
+        self.prefill([(_FIRST, _prompt(n_rows))])
+        self._start_steps([_FIRST])
 
     def forget(self, slot: Slot) -> None:
         """The slot has been freed or has a new window: an unread result of it is void."""
@@ -197,6 +220,25 @@ class DevicePool:
         """How many log-mel frames are heard of a window of which so many are to be."""
         longest = 2 * self.programs.config.dims.n_audio_ctx
         return bucket_of(self.policy.audio_buckets, min(n_frames, longest))
+
+    def _prompts(self, items: Sequence[tuple[Slot, Decode]]) -> tuple[BatchLayout, Prompts]:
+        longest = max(len(request.prompt) + len(request.prefix) for _, request in items)
+        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
+        requests, dims = [request for _, request in items], self.programs.config.dims
+        return layout, prompts_batch(layout, requests, self.prompt_bucket(longest), dims)
+
+    def _start_language(self, layout: BatchLayout) -> Any:
+        own = self.programs.take(self._pool.cross, layout.slots)
+        return self.programs.language(own)
+
+    def _start_steps(self, slots: Sequence[Slot]) -> Report:
+        self._make_room(0)
+        running = np.zeros(self._pool.rows.done.shape[0], bool)
+        running[[slot.shard * self._n_slots + slot.index for slot in slots]] = True
+        limits = (np.int32(self.policy.max_steps), np.int32(self.policy.stop_after))
+        rows, report = self.programs.run(self._pool.cross, self._pool.rows, running, limits)
+        self._state = replace(self._pool, rows=rows)
+        return report
 
     def _read_pending(self) -> list[tuple[Slot, Decoded]]:
         """Wait for the last call and read it, if it is still to be read."""
@@ -252,3 +294,8 @@ class DevicePool:
     @property
     def _n_slots(self) -> int:
         return self._pool.rows.done.shape[0] // self.programs.n_shards
+
+
+def _prompt(n_rows: int) -> Decode:
+    """The shortest there is, for so many texts."""
+    return Decode(prompt=(0,), sot_index=0, rules=DecodeRules(), beam_size=n_rows)

@@ -180,10 +180,10 @@ class DevicePrograms:
     def _is_kept(self, key: tuple[Any, ...]) -> bool:
         return self._store is not None and self._store.path(key[0], (self._about, key)).exists()
 
-    def _load(self, key: tuple[Any, ...], compile: Callable[[], Any]) -> Any:
+    def _load(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if self._store is None:
-            return compile()
-        return self._store.read_or_compile(key[0], (self._about, key), compile)
+            return make()
+        return self._store.read_or_compile(key[0], (self._about, key), make)
 
     def _compile(self, body: _Body, args: tuple[Any, ...]) -> Any:
         lifted = jax.shard_map(

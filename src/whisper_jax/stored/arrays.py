@@ -7,9 +7,12 @@ has no room for such gaps.)
 
 import json
 import math
+import mmap
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
@@ -60,16 +63,25 @@ def read_arrays(path: Path) -> tuple[dict[str, AnyArray], dict[str, Any]] | None
     try:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEADER)
-        header = json.loads(line)
-        if header["format"] != _FORMAT or path.stat().st_size != len(line) + header["n_bytes"]:
-            return None
-        content = np.memmap(path, np.uint8, "r", offset=0).view(np.ndarray)[len(line) :]
+            header = json.loads(line)
+            size = len(line) + header["n_bytes"]
+            if header["format"] != _FORMAT or os.fstat(file.fileno()).st_size != size:
+                return None
+            content = np.frombuffer(_mapped(file), np.uint8)[len(line) :]
         arrays = {name: _view(content, *entry) for name, entry in header["arrays"].items()}
         about = header["about"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     mark_used(path)
     return arrays, about
+
+
+def _mapped(file: BinaryIO) -> mmap.mmap:
+    """All of a file, for reading; on Linux with its pages in place, which is cheaper than later."""
+    if sys.platform == "linux":
+        flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ)
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _view(content: AnyArray, type_name: str, shape: list[int], begin: int) -> AnyArray:

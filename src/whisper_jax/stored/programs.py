@@ -114,11 +114,11 @@ class ProgramStore:
             return
         trim(self._folder, self._most_bytes)
 
-    def read_or_compile(self, name: str, about: object, compile: Callable[[], Any]) -> Any:
+    def read_or_compile(self, name: str, about: object, make: Callable[[], Any]) -> Any:
         """A program from the folder, or compiled and then kept."""
         found = self.read(name, about)
         if found is None:
-            found = compile()
+            found = make()
             self.write(name, about, found)
         return found
 
