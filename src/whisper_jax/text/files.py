@@ -1,13 +1,20 @@
 """A checkpoint's own tokenizer files, read and checked."""
 
+import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from whisper_jax.errors import CheckpointError
+from whisper_jax.stored.files import cache_folder, mark_used, trim, write_whole
 from whisper_jax.text.special import check_named_tokens, special_tokens
+
+_KEPT_FORMAT = 1
+_MOST_KEPT_BYTES = 20_000_000
+"""Twenty vocabularies."""
 
 type _Vocabulary = dict[str, int]
 type _Merges = list[tuple[str, str]]
@@ -27,6 +34,19 @@ def read_text_tokenizer(folder: Path, n_vocab: int) -> Tokenizer:
     Raises:
         CheckpointError: Files are missing, cannot be read, or belong to another model.
     """
+    kept = _kept_file(folder, n_vocab)
+    found = None if kept is None else _read_kept(kept)
+    if found is not None:
+        return _byte_level_bpe(*found, folder)
+    vocabulary, merges, source = _read_checked(folder, n_vocab)
+    tokenizer = _byte_level_bpe(vocabulary, merges, source)
+    if kept is not None:
+        _keep(kept, vocabulary, merges)
+    return tokenizer
+
+
+def _read_checked(folder: Path, n_vocab: int) -> tuple[_Vocabulary, _Merges, Path]:
+    """Text tokens and merges, and the file they come from."""
     source = folder / "tokenizer.json"
     if source.is_file():
         vocabulary, merges, named = _read_tokenizer_json(source)
@@ -45,7 +65,45 @@ def read_text_tokenizer(folder: Path, n_vocab: int) -> Tokenizer:
             f"{source} holds {len(text_vocabulary)} text tokens; a model of {n_vocab} tokens has "
             f"{eot}. The file is damaged or belongs to another model: fetch it anew."
         )
-    return _byte_level_bpe(text_vocabulary, _whole_merges(text_vocabulary, merges, source), source)
+    return text_vocabulary, _whole_merges(text_vocabulary, merges, source), source
+
+
+def _kept_file(folder: Path, n_vocab: int) -> Path | None:
+    """Where what was read and checked is kept: that is a fifth of the work the next time."""
+    try:
+        files = [
+            (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns)
+            for name in ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json")
+            if (path := folder / name).is_file()
+        ]
+    except OSError:
+        return None
+    key = hashlib.sha256(repr((_KEPT_FORMAT, files, n_vocab)).encode()).hexdigest()
+    return cache_folder() / "tokenizers" / key
+
+
+def _read_kept(path: Path) -> tuple[_Vocabulary, _Merges] | None:
+    """Tokens in the order of their ids, and merges; None if they are not kept, or damaged."""
+    try:
+        # Three long texts: a list of fifty thousand short ones takes JSON several times as long.
+        tokens, left, right = json.loads(path.read_bytes())
+        merges = list(zip(left.split("\n"), right.split("\n"), strict=True))
+    except (OSError, ValueError, AttributeError):
+        return None
+    mark_used(path)
+    return {token: index for index, token in enumerate(tokens.split("\n"))}, merges
+
+
+def _keep(path: Path, vocabulary: _Vocabulary, merges: _Merges) -> None:
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    left, right = [merge[0] for merge in merges], [merge[1] for merge in merges]
+    is_plain = all(vocabulary[token] == index for index, token in enumerate(tokens))
+    if not is_plain or any("\n" in token for token in tokens):
+        return
+    content = json.dumps(["\n".join(part) for part in (tokens, left, right)])
+    with suppress(OSError):
+        write_whole(path, [content.encode()])
+        trim(path.parent, _MOST_KEPT_BYTES)
 
 
 def _whole_merges(vocabulary: _Vocabulary, merges: _Merges, source: Path) -> _Merges:
