@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         WhisperJaxError,
     )
     from whisper_jax.options import TranscribeOptions
-    from whisper_jax.transcribe import FileProgress, Whisper, load_model
+    from whisper_jax.transcribe import FileProgress, Warmup, Whisper, load_model
     from whisper_jax.types import Retry, Segment, Transcript
 
     __version__: str
@@ -45,6 +45,7 @@ __all__ = [
     "TranscribeOptions",
     "Transcript",
     "UnknownModelError",
+    "Warmup",
     "Whisper",
     "WhisperJaxError",
     "__version__",
@@ -57,6 +58,7 @@ _ELSEWHERE = {
     "Segment": "types",
     "TranscribeOptions": "options",
     "Transcript": "types",
+    "Warmup": "transcribe",
     "Whisper": "transcribe",
     "load_model": "transcribe",
 }

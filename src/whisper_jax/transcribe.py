@@ -8,9 +8,11 @@ the programs through the engine.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, Self, get_args
 
 import jax
@@ -18,7 +20,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from whisper_jax.audio.decode import AudioInput
-from whisper_jax.audio.units import FRAMES_PER_SECOND
+from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.rules import TokenIds
@@ -100,6 +102,21 @@ def load_model(
     tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
     engine, counts = start_lanes(str(name), programs, policy, batch_size)
     return Whisper(str(name), weights.dims, tokenizer, engine, counts, batch_size, ahead=ahead)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Warmup:
+    """What `Whisper.warmup` did.
+
+    Attributes:
+        n_programs: Programs that are ready.
+        n_compiled: How many of them were compiled now and are kept; the others were kept before.
+        seconds: How long it took.
+    """
+
+    n_programs: int
+    n_compiled: int
+    seconds: float
 
 
 class Whisper:
@@ -226,6 +243,24 @@ class Whisper:
         The arguments are those of `transcribe`; leaving the iteration stops the work.
         """
         return _segments(self._run([audio], None, None, options))
+
+    def warmup(self) -> Warmup:
+        """Compile what usual work needs, so that no later run has to wait for the compiler.
+
+        Windows of all lengths, one at a time and in batches; greedy decoding and the default
+        beams and samples; detection of languages. What is compiled is kept on disk, unless that
+        was switched off. ``whisper-jax warmup`` is the same.
+        """
+        start_s = perf_counter()
+        n_programs = n_compiled = 0
+        if self._ahead is not None:
+            defaults = TranscribeOptions()
+            rows = sorted({1, defaults.beam_size, defaults.best_of})
+            n_programs, n_compiled = self._ahead.compile_usual(self._batch_size, rows)
+        # Finds speech in two seconds of silence: that is a program too.
+        self.transcribe(np.zeros(2 * SAMPLE_RATE, np.float32), vad_filter=True)
+        seconds = perf_counter() - start_s
+        return Warmup(n_programs=n_programs, n_compiled=n_compiled, seconds=seconds)
 
     def close(self) -> None:
         """Stop the engine. What is being transcribed ends with EngineClosedError."""

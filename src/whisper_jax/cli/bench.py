@@ -59,6 +59,14 @@ _Against = Annotated[
 _PeerComputeTypes = Annotated[
     str, typer.Option(metavar="A,B", help="openai-whisper always computes in float32.")
 ]
+_Starts = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Only measure N starts of the command line, to a file's text; see --against.",
+    ),
+]
 _Cold = Annotated[
     bool, typer.Option("--cold", help="Compile everything: start with an empty cache.")
 ]
@@ -87,6 +95,7 @@ def bench_command(
     runs: _Runs = 1,
     against: _Against = None,
     peer_compute_types: _PeerComputeTypes = "float32,int8",
+    starts: _Starts = None,
     cold: _Cold = False,
     limits_only: _LimitsOnly = False,
     json_path: _Json = None,
@@ -100,6 +109,9 @@ def bench_command(
     about = {"manifest": manifest and str(manifest), "sets": sets, "workload": workload}
     try:
         _check_folder(json_path)
+        if starts is not None:
+            _print_starts(files, language, model, starts, against)
+            return
         choice = () if limits_only else _recordings(files, manifest, sets, workload, language)
         plan = _plan(
             threads,
@@ -126,6 +138,30 @@ def bench_command(
         raise typer.Exit(1) from error
     if _report_problems(report):
         raise typer.Exit(1)
+
+
+def _print_starts(
+    files: list[Path] | None, language: str | None, model: str, n_runs: int, against: str | None
+) -> None:
+    from whisper_jax.bench.machine import describe_machine, usable_cores
+    from whisper_jax.bench.start import PEER, StartPlan, measure_starts
+    from whisper_jax.checkpoints import resolve_model
+
+    if not files or len(files) != 1:
+        raise OptionError("--starts takes one file")
+    if not set(_names(against or "")) <= {PEER}:
+        raise OptionError(f"--starts compares with {PEER} alone")
+    plan = StartPlan(
+        file=files[0],
+        language=language,
+        model=model,
+        folder=resolve_model(model),
+        threads=usable_cores(),
+        n_runs=n_runs,
+        has_peer=bool(against),
+    )
+    found = measure_starts(plan)
+    typer.echo(f"{describe_machine()}\n" + "\n".join(map(str, found)))
 
 
 def _recordings(

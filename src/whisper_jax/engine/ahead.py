@@ -6,12 +6,18 @@ Reading these programs takes about as long as the encoding, on a core that has l
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import DevicePolicy
+from whisper_jax.engine.scheduler import Slot
+from whisper_jax.engine.threads import usable_cores
+
+_SPECIAL_TOKENS = 8
+"""Of a prompt of 224 tokens and what comes before and after it, at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +34,8 @@ class AheadReader:
     """
 
     def __init__(self, programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
-        self._n_slots = n_slots
+        self._programs = programs
+        self._policy = policy
         self._lock = threading.Lock()
         self._begun: set[tuple[int, bool]] = set()
         self._pool = DevicePool(programs.fetching(), policy)
@@ -51,6 +58,40 @@ class AheadReader:
                 self._start(self._pool.fetch_language)
             self._start(partial(self._pool.fetch_steps, n_rows))
 
+    def compile_usual(self, n_slots: int, rows: Sequence[int]) -> tuple[int, int]:
+        """Compile what usual work needs, as far as it is not on disk.
+
+        That is: windows of all lengths, one at a time and in batches, their language, and texts
+        of up to 128 or 256 tokens; in the smallest pool prompts of all lengths too.
+
+        Args:
+            n_slots: The most slots of a pool.
+            rows: Numbers of texts that are written about a window.
+
+        Returns:
+            How many programs are ready, and how many of them were compiled.
+        """
+        self._join()
+        programs, policy = self._programs.fetching(compiles=True), self._policy
+        pools = policy.slot_buckets_up_to(n_slots)
+        n_kept = programs.n_kept
+        tasks = [partial(_compile_encoders, programs, policy)]
+        for n_rows in rows:
+            tasks += [partial(_compile_pool, programs, policy, size, n_rows) for size in pools]
+            tasks.append(partial(_compile_prompts, programs, policy, pools[0], n_rows))
+        tasks.append(partial(_compile_moves, programs, policy, pools, rows))
+        # XLA compiles a program on one core for the most part.
+        with ThreadPoolExecutor(usable_cores()) as threads:
+            for done in [threads.submit(task) for task in tasks]:
+                done.result()
+        return programs.n_compiled, programs.n_kept - n_kept
+
+    def _join(self) -> None:
+        with self._lock:
+            last = self._last
+        if last is not None:
+            last.join()
+
     def _start(self, task: Callable[[], None]) -> None:
         # One after the other: they share the pool. No daemons: the interpreter must not end while
         # one of them is in the device's library.
@@ -71,3 +112,43 @@ class AheadReader:
         except Exception:
             self._is_over = True
             _log.exception("programs cannot be read ahead")
+
+
+def _compile_encoders(programs: DevicePrograms, policy: DevicePolicy) -> None:
+    longest = 2 * programs.config.dims.n_audio_ctx
+    for n_frames in policy.audio_buckets:
+        DevicePool(programs, policy).fetch_encoding(min(n_frames, longest))
+
+
+def _compile_pool(
+    programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
+) -> None:
+    """A pool of one size: its texts while they are short, and once they are longer."""
+    pool = DevicePool(programs, policy)
+    pool.fetch(n_slots)
+    pool.fetch_language()
+    pool.fetch_steps(n_rows)
+    pool.fetch_longer(policy.position_buckets[0])
+
+
+def _compile_prompts(
+    programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
+) -> None:
+    """Prompts of all lengths that fit before a text."""
+    pool = DevicePool(programs, policy)
+    pool.fetch(n_slots)
+    for n_prompt in policy.prompt_buckets:
+        if n_prompt <= programs.config.dims.n_text_ctx // 2 + _SPECIAL_TOKENS:
+            pool.fetch_steps(n_rows, n_prompt)
+
+
+def _compile_moves(
+    programs: DevicePrograms, policy: DevicePolicy, pools: Sequence[int], rows: Sequence[int]
+) -> None:
+    """A pool that grows by one size at a time, and shrinks again."""
+    for n_rows in rows:
+        pool = DevicePool(programs, policy)
+        pool.fetch(pools[0])
+        for n_slots in (*pools, *reversed(pools[:-1])):
+            pool.fetch_steps(n_rows)
+            pool.resize(n_slots, [(Slot(0, 0), Slot(0, 0))])

@@ -179,8 +179,10 @@ class DevicePool:
         self.counts.add_seconds("run", start_s)
         return finished
 
+    # --- of a pool of `DevicePrograms.fetching`: what a window needs, without a window -----------
+
     def fetch(self, n_slots: int) -> None:
-        """Of a pool of `DevicePrograms.fetching`: what any first window needs once it is encoded.
+        """What any window needs once it is encoded, in a pool of so many slots.
 
         Raises:
             NotKeptError: A program has to be compiled.
@@ -191,13 +193,24 @@ class DevicePool:
         self.programs.put(self._pool.cross, own, layout.slots)
         self.programs.prefill(own, prompts)
 
+    def fetch_encoding(self, n_frames: int) -> None:
+        """What encodes windows of which so many frames are heard."""
+        window = Encode(samples=np.zeros(0, np.float32), n_frames=n_frames, peak=0.0)
+        layout = BatchLayout([_FIRST], self.programs.n_shards)
+        self.programs.encode(windows_batch(layout, [window], n_frames))
+
     def fetch_language(self) -> None:
-        """What it needs besides if its language is asked for; after `fetch`."""
+        """What a window needs besides if its language is asked for; after `fetch`."""
         self._start_language(BatchLayout([_FIRST], self.programs.n_shards, smallest=2))
 
-    def fetch_steps(self, n_rows: int) -> None:
-        """What it needs besides for so many texts; after `fetch`."""
-        self.prefill([(_FIRST, _prompt(n_rows))])
+    def fetch_steps(self, n_rows: int, n_prompt: int = 1) -> None:
+        """What it needs besides for so many texts that follow so long a prompt; after `fetch`."""
+        self.prefill([(_FIRST, _prompt(n_rows, n_prompt))])
+        self._start_steps([_FIRST])
+
+    def fetch_longer(self, n_positions: int) -> None:
+        """What it needs besides once its texts have so many tokens; after `fetch_steps`."""
+        self._decoding[_FIRST] = replace(self._decoding[_FIRST], n_positions=n_positions)
         self._start_steps([_FIRST])
 
     def forget(self, slot: Slot) -> None:
@@ -296,6 +309,5 @@ class DevicePool:
         return self._pool.rows.done.shape[0] // self.programs.n_shards
 
 
-def _prompt(n_rows: int) -> Decode:
-    """The shortest there is, for so many texts."""
-    return Decode(prompt=(0,), sot_index=0, rules=DecodeRules(), beam_size=n_rows)
+def _prompt(n_rows: int, n_tokens: int = 1) -> Decode:
+    return Decode(prompt=(0,) * n_tokens, sot_index=0, rules=DecodeRules(), beam_size=n_rows)

@@ -83,22 +83,29 @@ class DevicePrograms:
         leaves, structure = jax.tree.flatten(self._params)
         weights = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
         self._about = (config, mesh.shape, self._options, str(structure), weights)
-        self._only_fetches = False
+        self._fetches, self._compiles = False, True
 
-    def fetching(self) -> Self:
+    def fetching(self, *, compiles: bool = False) -> Self:
         """The same programs, which are only made ready: read from disk, not run.
 
-        A call returns the shapes of its result, which may stand for arrays in the next call. It
-        raises NotKeptError where a program would have to be compiled.
+        A call returns the shapes of its result, which may stand for arrays in the next call.
+
+        Args:
+            compiles: Compile what is not on disk; else a call raises NotKeptError.
         """
         fetching = copy.copy(self)
-        fetching._only_fetches = True
+        fetching._fetches, fetching._compiles = True, compiles
         return fetching
 
     @property
     def n_compiled(self) -> int:
-        """Programs compiled so far, each set of shapes counted."""
+        """Programs that are ready, compiled or from disk; each set of shapes counted."""
         return len(self._compiled)
+
+    @property
+    def n_kept(self) -> int:
+        """Of these, programs that were compiled and are on disk now."""
+        return 0 if self._store is None else self._store.n_written
 
     def encode(self, windows: Any) -> Any:
         """`encode_windows`."""
@@ -164,7 +171,7 @@ class DevicePrograms:
         key = (body.name, body.static, structure, shapes)
         with self._lock:
             found = self._compiled.get(key)
-            if found is None and self._only_fetches and not self._is_kept(key):
+            if found is None and not (self._compiles or self._is_kept(key)):
                 raise NotKeptError(body.name)
             program = found or self._compiled.setdefault(key, Future())
         if found is None:
@@ -175,7 +182,7 @@ class DevicePrograms:
                     del self._compiled[key]
                 program.set_exception(error)
         ready = program.result()
-        return ready.out_info if self._only_fetches else ready(*args)
+        return ready.out_info if self._fetches else ready(*args)
 
     def _is_kept(self, key: tuple[Any, ...]) -> bool:
         return self._store is not None and self._store.path(key[0], (self._about, key)).exists()

@@ -66,6 +66,7 @@ class ProgramStore:
         self._folder = folder
         self._devices = list(devices)
         self._most_bytes = most_bytes
+        self.n_written = 0
         self._surroundings = _surroundings(devices)
 
     def path(self, name: str, about: object) -> Path:
@@ -112,6 +113,7 @@ class ProgramStore:
         except Exception as error:  # not every device can; a full disk is no reason to stop
             _log.info("program %s is not kept: %s", name, error)
             return
+        self.n_written += 1
         trim(self._folder, self._most_bytes)
 
     def read_or_compile(self, name: str, about: object, make: Callable[[], Any]) -> Any:
