@@ -41,6 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.weights)
 
 
+@pytest.fixture(autouse=True)
+def compile_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of other runs are not taken from the cache: a test may patch what they are made of."""
+    if "unit" in request.path.parts:
+        monkeypatch.setenv("WHISPER_JAX_PROGRAMS_GB", "0")
+
+
 @pytest.fixture(scope="session")
 def base_folder() -> Path:
     """The folder of the published weights of ``base``."""

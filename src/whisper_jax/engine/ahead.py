@@ -71,7 +71,7 @@ class AheadReader:
         Returns:
             How many programs are ready, and how many of them were compiled.
         """
-        self._join()
+        self.wait()
         programs, policy = self._programs.fetching(compiles=True), self._policy
         pools = policy.slot_buckets_up_to(n_slots)
         n_kept = programs.n_kept
@@ -86,7 +86,8 @@ class AheadReader:
                 done.result()
         return programs.n_compiled, programs.n_kept - n_kept
 
-    def _join(self) -> None:
+    def wait(self) -> None:
+        """Wait until what is being read has been read."""
         with self._lock:
             last = self._last
         if last is not None:
