@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def compile_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs of other runs are not taken from the cache: a test may patch what they are made of."""
+    """Take no programs of other runs: a test may patch what they are made of."""
     if "unit" in request.path.parts:
         monkeypatch.setenv("WHISPER_JAX_PROGRAMS_GB", "0")
 
