@@ -16,12 +16,12 @@ from jax.sharding import Mesh
 from whisper_jax.checkpoints.load import Checkpoint
 from whisper_jax.engine import weights
 from whisper_jax.engine.ahead import AheadReader
-from whisper_jax.engine.compute import NumberTypes, cast_params
+from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
 from whisper_jax.stored import arrays, files, programs
 
-INT8 = NumberTypes(floats="bfloat16", has_int8_weights=True, cache="float32", cross="int8")
+INT8 = number_types("auto", CPU, "cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.engine.compute import NumberTypes, cast_params
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.params import Linear, WhisperParams, is_leaf, spec
-from whisper_jax.model.weights import Int8Weight
+from whisper_jax.model.params import WhisperParams, is_leaf, spec
 from whisper_jax.stored.arrays import read_arrays, write_arrays
 from whisper_jax.stored.files import cache_folder, limit_bytes, trim
 from whisper_jax.stored.programs import source_digest
@@ -96,7 +96,7 @@ def _kept_file(checkpoint: Path, types: NumberTypes) -> Path | None:
         ]
     except OSError:
         return None
-    made = (types.floats, types.has_int8_weights, source_digest(("checkpoints", "engine", "model")))
+    made = (types, source_digest(("checkpoints", "engine", "model")))
     key = hashlib.sha256(repr((str(checkpoint.resolve()), files, made)).encode()).hexdigest()
     return weights_folder() / f"{key}.arrays"
 
@@ -120,23 +120,18 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
 def _names(dims: ModelDims, types: NumberTypes) -> tuple[list[str], Any]:
     """The name of each array of a model in these types, and the tree that they make."""
 
-    def rounded(node: Any) -> Any:
-        if isinstance(node, Linear) and types.has_int8_weights:
-            return Linear(Int8Weight(node.weight, node.weight), node.bias)  # pyright: ignore[reportArgumentType]
-        return node
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), spec(dims), is_leaf=is_leaf
+    )
+    made = jax.eval_shape(lambda params: cast_params(params, types), shapes)
+    with_paths, structure = jax.tree.flatten_with_path(made)
+    return [_name(path) for path, _ in with_paths], structure
 
-    tree = jax.tree.map(
-        rounded, spec(dims), is_leaf=lambda node: isinstance(node, Linear) or is_leaf(node)
-    )
-    with_paths, structure = jax.tree.flatten_with_path(tree, is_leaf=is_leaf)
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in with_paths], (
-        structure
-    )
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _named(params: WhisperParams) -> dict[str, Any]:
     with_paths, _ = jax.tree.flatten_with_path(params)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf)
-        for path, leaf in with_paths
-    }
+    return {_name(path): np.asarray(leaf) for path, leaf in with_paths}
