@@ -119,7 +119,6 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
 
 def _names(dims: ModelDims, types: NumberTypes) -> tuple[list[str], Any]:
     """The name of each array of a model in these types, and the tree that they make."""
-
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), spec(dims), is_leaf=is_leaf
     )
