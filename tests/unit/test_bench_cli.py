@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 import whisper_jax.bench.run
 import whisper_jax.checkpoints
-from whisper_jax.bench.run import BenchReport, Plan
+from whisper_jax.bench.plan import Plan
+from whisper_jax.bench.run import BenchReport
 from whisper_jax.cli.bench import bench_command
 from whisper_jax.errors import OptionError, UnknownModelError
 
@@ -69,7 +70,7 @@ def test_options_reach_the_plan(bench: Bench, clip: Path):
         *(clip, "--language", "de", "--model", "tiny.en", "--batch-size", 4, "--threads", 1),
         *("--compute-type", "float32, bfloat16", "--runs", 3, "--device", "cpu", "--cold"),
         *("--against", "faster-whisper,openai-whisper", "--peer-compute-types", "int8"),
-        *("--beam-size", 5, "--long-form", "parallel"),
+        *("--beam-size", 5, "--long-form", "sequential", "--batch-sizes", "1, 8", "--neighbour"),
     )
     assert result.exit_code == 0, result.stderr
     (plan,) = bench.plans
@@ -77,10 +78,19 @@ def test_options_reach_the_plan(bench: Bench, clip: Path):
     assert (recording.path, recording.language) == (clip, "de")
     assert (plan.model, plan.batch_size, plan.threads, plan.runs) == ("tiny.en", 4, 1, 3)
     assert (plan.device, plan.cold) == ("cpu", True)
-    assert (plan.beam_size, plan.long_form) == (5, "parallel")
+    assert (plan.beam_size, plan.long_form, plan.own_defaults) == (5, "sequential", False)
+    assert (plan.batch_sizes, plan.neighbour) == ((1, 8), True)
     assert plan.compute_types == ("float32", "bfloat16")
     assert plan.peers == ("faster-whisper", "openai-whisper")
     assert plan.peer_compute_types == ("int8",)
+
+
+def test_by_default_ours_runs_as_a_user_has_it(bench: Bench, clip: Path):
+    assert invoke(clip, "--defaults").exit_code == 0
+    (plan,) = bench.plans
+    assert (plan.compute_types, plan.batch_size, plan.long_form) == (("auto",), None, "parallel")
+    assert plan.options == {"long_form": "parallel"}
+    assert plan.peer_compute_types is None
 
 
 def test_the_tables_and_the_ratio_go_to_stdout(bench: Bench, clip: Path):
@@ -137,6 +147,20 @@ def test_what_failed_is_named_after_the_tables(bench: Bench, clip: Path, what: s
         (("a.wav", "--threads", "100000"), "this process may use"),
         (("a.wav", "--runs", "0"), "runs"),
         (("a.wav", "--beam-size", "33"), "beam_size is 33"),
+        (("a.wav", "--beam-size", "5", "--defaults"), "give one of the two"),
+        (("a.wav", "--batch-sizes", "1,x"), "batch_sizes is '1,x'"),
+        (("a.wav", "--batch-sizes", "0,1"), "batch_sizes is 0"),
+        (("a.wav", "--repeat", "0"), "repeat"),
+        (("a.wav", "--minutes", "2"), "--headline"),
+        (("a.wav", "--headline"), "give --manifest and no files"),
+        (("--limits-only", "--headline"), "give one of them"),
+        (("a.wav", "--plot", "a.jpg"), "give a .png file"),
+        (("a.wav", "--plot", "/nowhere/at/all.png"), "give a .png file"),
+        (("a.wav", "--compare", "none.jsonl"), "no file of earlier runs"),
+        (
+            ("a.wav", "--against", "faster-whisper", "--peer-compute-types", "f32"),
+            "float32 or int8",
+        ),
         (("a.wav", "--long-form", "both"), "long_form is 'both'"),
         (("a.wav", "--json", "/nowhere/at/all.jsonl"), "no folder /nowhere/at"),
         (("a.wav", "--model", "english", "--language", "zh"), "english knows no zh"),
