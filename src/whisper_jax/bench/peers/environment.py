@@ -125,7 +125,7 @@ def peer_python(name: str, *, interpreter: str | None = None) -> Path:
     folder = peers_folder() / peer.name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not _is_ready(folder, peer):
             _make(folder, python, peer, interpreter)
     return python
@@ -134,7 +134,7 @@ def peer_python(name: str, *, interpreter: str | None = None) -> Path:
 def remove_peer(name: str) -> None:
     """Delete a peer's environment, which may take gigabytes."""
     folder = peers_folder() / find_peer(name).name
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         (folder / _READY).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
