@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import typer
 from bench_samples import LIMITS, measurement
+from test_bench_headline import write_wav
 from typer.testing import CliRunner
 
 import whisper_jax.bench.run
@@ -184,3 +185,27 @@ def test_a_model_that_cannot_be_had_is_exit_code_1(bench: Bench, clip: Path):
     assert result.exit_code == 1
     assert result.stderr.startswith("whisper-jax bench: no model 'unknown'")
     assert result.stdout == ""
+
+
+def test_the_headline_is_three_runs_against_openai_whisper(bench: Bench, tmp_path: Path):
+    write_wav(tmp_path / "a.wav", 1, 100)
+    row = {"path": "a.wav", "language": "en", "text": "Hello.", "duration_s": 1}
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text(json.dumps(row))
+    out = tmp_path / "out.jsonl"
+    options = ("--headline", "--manifest", manifest, "--minutes", 0.1, "--json", out)
+    result = invoke(*options)
+    assert result.exit_code == 0, result.stderr
+    assert [plan.peers for plan in bench.plans] == [("openai-whisper",)] * 3
+    assert [plan.recordings[0].language for plan in bench.plans] == ["en", "en", None]
+    assert not any(plan.with_limits for plan in bench.plans)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    names = dict.fromkeys(line["headline"] for line in lines)
+    assert list(names) == ["hour", "batch", "languages"]
+    again = invoke(*options, "--compare", out)
+    assert again.stdout.count("Beside the run of ") == 3
+
+
+def test_recordings_are_repeated_in_one_call(bench: Bench, clip: Path):
+    assert invoke(clip, "--repeat", 3).exit_code == 0
+    assert [one.path for one in bench.plans[0].recordings] == [clip] * 3
