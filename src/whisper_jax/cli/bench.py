@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -182,49 +183,62 @@ def bench_command(
     Everything is transcribed once to warm up and once against the clock, by all systems at
     temperature 0. Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
     """
+    given = SimpleNamespace(**locals())
     try:
-        choice = Choice(
-            files=files, manifest=manifest, sets=sets, workload=workload, language=language
-        )
-        output = _Output(json_path=json_path, compare=compare, plot=plot, markdown=markdown)
-        with TemporaryDirectory(prefix="whisper-jax-bench-") as folder:
-            if limits_only and headline:
-                raise OptionError("--limits-only and --headline are two runs; give one of them")
-            if limits_only:
-                workloads = (Workload(recordings=(), about={}),)
-            elif headline:
-                workloads = choice.headline(minutes, repeat, Path(folder))
-            else:
-                workloads = (choice.workload_of(minutes, repeat),)
-            plans = [
-                _plan(
-                    threads,
-                    recordings=one.recordings,
-                    model=model,
-                    compute_types=names_in(compute_type),
-                    batch_size=batch_size,
-                    batch_sizes=_sizes(batch_sizes),
-                    beam_size=beam_size,
-                    own_defaults=defaults,
-                    long_form=long_form,
-                    device=device,
-                    runs=runs,
-                    peers=names_in(against or ("openai-whisper" if headline else "")),
-                    peer_compute_types=peer_compute_types and names_in(peer_compute_types),
-                    cold=cold,
-                    neighbour=neighbour,
-                    with_limits=not headline,
-                )
-                for one in workloads
-            ]
-            is_failed = [_measure(*pair, output) for pair in zip(workloads, plans, strict=True)]
+        is_failed = _bench(given)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
         _log(f"whisper-jax bench: {error}")
         raise typer.Exit(1) from error
-    if any(is_failed):
+    if is_failed:
         raise typer.Exit(1)
+
+
+def _bench(given: SimpleNamespace) -> bool:
+    """Do what the command's arguments say; whether anything failed."""
+    choice = Choice(
+        files=given.files,
+        manifest=given.manifest,
+        sets=given.sets,
+        workload=given.workload,
+        language=given.language,
+    )
+    output = _Output(
+        json_path=given.json_path, compare=given.compare, plot=given.plot, markdown=given.markdown
+    )
+    with TemporaryDirectory(prefix="whisper-jax-bench-") as folder:
+        if given.limits_only and given.headline:
+            raise OptionError("--limits-only and --headline are two runs; give one of them")
+        if given.limits_only:
+            workloads = (Workload(recordings=(), about={}),)
+        elif given.headline:
+            workloads = choice.headline(given.minutes, given.repeat, Path(folder))
+        else:
+            workloads = (choice.workload_of(given.minutes, given.repeat),)
+        plans = [
+            _plan(
+                given.threads,
+                recordings=one.recordings,
+                model=given.model,
+                compute_types=names_in(given.compute_type),
+                batch_size=given.batch_size,
+                batch_sizes=_sizes(given.batch_sizes),
+                beam_size=given.beam_size,
+                own_defaults=given.defaults,
+                long_form=given.long_form,
+                device=given.device,
+                runs=given.runs,
+                peers=names_in(given.against or ("openai-whisper" if given.headline else "")),
+                peer_compute_types=given.peer_compute_types and names_in(given.peer_compute_types),
+                cold=given.cold,
+                neighbour=given.neighbour,
+                with_limits=not given.headline,
+            )
+            for one in workloads
+        ]
+        is_failed = [_measure(*pair, output) for pair in zip(workloads, plans, strict=True)]
+    return any(is_failed)
 
 
 def _measure(workload: Workload, plan: "Plan", output: _Output) -> bool:
