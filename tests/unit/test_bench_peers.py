@@ -48,6 +48,27 @@ GREEDY = {"beam_size": 1, "temperature": 0.0}
             "openai-whisper beam 1",
             {"fp16": False, "best_of": 5},
         ),
+        (
+            PeerSettings(system="openvino-genai", compute_type="f32", **GREEDY),
+            "openvino-genai f32 greedy",
+            {"return_timestamps": True, "num_beams": 1},
+        ),
+        (PeerSettings(system="openvino-genai"), "openvino-genai", {"return_timestamps": True}),
+        (
+            PeerSettings(system="transformers", beam_size=5, temperature=0.0),
+            "transformers beam 5 temperature 0",
+            {"task": "transcribe", "num_beams": 5},
+        ),
+        (
+            PeerSettings(system="whisper.cpp"),
+            "whisper.cpp",
+            {"greedy": {"best_of": 5}, "beam_search": {"beam_size": 5, "patience": -1.0}},
+        ),
+        (
+            PeerSettings(system="whisper.cpp", **GREEDY),
+            "whisper.cpp greedy",
+            {"greedy": {"best_of": 5}, "temperature": 0.0, "temperature_inc": 0.0},
+        ),
     ],
 )
 def test_a_peer_is_told_what_is_not_its_default(settings, label, options):
@@ -57,9 +78,11 @@ def test_a_peer_is_told_what_is_not_its_default(settings, label, options):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"system": "whisper.cpp"}, "no peer 'whisper.cpp'; there are: faster-whisper, "),
+        ({"system": "nobody"}, "no peer 'nobody'; there are: faster-whisper, "),
         ({"system": "faster-whisper", "beam_size": 0}, "beam_size is 0"),
-        ({"system": "openai-whisper", "compute_type": "int8"}, "in float32 on a CPU"),
+        ({"system": "openai-whisper", "compute_type": "int8"}, "in 'float32' here, not 'int8'"),
+        ({"system": "openvino-genai", "temperature": 0.2}, "at temperature 0 here"),
+        ({"system": "transformers", "compute_type": "f16"}, "in 'float32' or 'bfloat16' here"),
     ],
 )
 def test_settings_are_checked(wrong, message):

@@ -7,8 +7,9 @@ from bench_samples import LIMITS, MACHINE, measurement
 from rich.console import Console
 
 from whisper_jax.bench import report as figures
+from whisper_jax.bench.plan import Plan
 from whisper_jax.bench.results import limits_from_json, limits_json
-from whisper_jax.bench.run import BenchReport, Plan
+from whisper_jax.bench.run import BenchReport
 from whisper_jax.bench.tables import markdown_report, plain_report, rich_report
 from whisper_jax.bench.workload import Recording
 
@@ -108,8 +109,8 @@ def test_the_plain_report():
     assert not {"CER %", "failed", "compile s"} & set(rows), "nobody has them"
     assert "faster-whisper: faster-whisper 1.0" in lines
     settings = (
-        "settings: model base, recordings 1, threads 2, beam 1, whisper-jax batch size 32,"
-        " sequential"
+        "settings: model base, recordings 1, threads 2, beam 1, whisper-jax batch size unset,"
+        " parallel"
     )
     assert lines[-2] == settings
     assert lines[-1] == "machine: A CPU (avx2), 2 of 4 cores, 8 GiB, Linux x86_64, Python 3.12.1"
@@ -141,7 +142,11 @@ def test_json_lines_are_appended(tmp_path: Path):
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line["kind"] for line in lines] == 2 * ["limits", *["measurement"] * len(RUNS)]
     first = lines[1]
-    assert first["configuration"] == {"system": "whisper-jax", "compute_type": "float32"}
+    assert first["configuration"] == {
+        "system": "whisper-jax",
+        "compute_type": "float32",
+        "batch_size": None,
+    }
     assert first["times_real_time"] == 60.0
     assert first["rates"][0]["rate"] == 0.025
     assert (first["sets"], first["model"], first["n_recordings"]) == ("a", "base", 1)

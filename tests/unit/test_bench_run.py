@@ -8,8 +8,9 @@ import whisper_jax.bench.run
 from whisper_jax.bench.peers.environment import PeerError
 from whisper_jax.bench.peers.run import PeerJob, PeerResult, PeerRun
 from whisper_jax.bench.peers.settings import PeerSettings
+from whisper_jax.bench.plan import Plan
 from whisper_jax.bench.results import Configuration, Limits, Measurement
-from whisper_jax.bench.run import Plan, RealProcesses, run_benchmark
+from whisper_jax.bench.run import RealProcesses, run_benchmark
 from whisper_jax.bench.workload import Recording
 from whisper_jax.errors import OptionError, WhisperJaxError
 
@@ -105,7 +106,11 @@ def test_without_recordings_only_the_limits_are_measured():
         ({"runs": 0}, "runs is 0"),
         ({"beam_size": 0}, "beam_size is 0"),
         ({"long_form": "backwards"}, "long_form is 'backwards'"),
-        ({"peers": ("whisper.cpp",)}, "no peer 'whisper.cpp'; there are: faster-whisper"),
+        ({"peers": ("nobody",)}, "no peer 'nobody'; there are: faster-whisper"),
+        ({"peer_compute_types": ("int4",)}, "for the peers int4; they know: float32, int8,"),
+        ({"peer_compute_types": ("f32",)}, "faster-whisper computes in float32 or int8, which"),
+        ({"batch_sizes": (8, 0)}, "batch_sizes is 0"),
+        ({"own_defaults": True, "beam_size": 5}, "give one of the two"),
     ],
 )
 def test_a_plan_is_checked(wrong: dict, message: str):
@@ -114,13 +119,56 @@ def test_a_plan_is_checked(wrong: dict, message: str):
 
 
 def test_ours_and_the_peers_decode_alike():
-    assert PLAN.options == {"beam_size": 1, "temperature": 0.0, "long_form": "sequential"}
+    assert PLAN.options == {"beam_size": 1, "temperature": 0.0, "long_form": "parallel"}
     assert PLAN.peer_settings("faster-whisper-batched", "int8") == PeerSettings(
         system="faster-whisper-batched", compute_type="int8", beam_size=1, temperature=0.0
     )
-    wide = replace(PLAN, beam_size=5, long_form="parallel")
-    assert wide.options == {"beam_size": 5, "temperature": 0.0, "long_form": "parallel"}
+    wide = replace(PLAN, beam_size=5, long_form="sequential")
+    assert wide.options == {"beam_size": 5, "temperature": 0.0, "long_form": "sequential"}
     assert wide.peer_settings("openai-whisper").beam_size == 5
+
+
+def test_all_by_their_own_defaults():
+    own = replace(PLAN, own_defaults=True)
+    assert own.options == {"long_form": "parallel"}
+    assert own.peer_settings("openai-whisper") == PeerSettings(system="openai-whisper")
+    assert (PLAN.decoding, own.decoding) == ("beam 1", "each system's own defaults")
+
+
+def test_a_peer_is_run_in_what_it_knows():
+    peers = ("openvino-genai", "faster-whisper", "whisper.cpp")
+    plan = replace(PLAN, compute_types=("auto",), peers=peers)
+    assert [one.label for one in plan.configurations] == [
+        "whisper-jax auto",
+        "openvino-genai default",
+        "openvino-genai f32",
+        "faster-whisper float32",
+        "faster-whisper int8",
+        "whisper.cpp f16",
+    ]
+    some = replace(plan, peer_compute_types=("int8", "default"))
+    assert [one.label for one in some.configurations[1:]] == [
+        "openvino-genai default",
+        "faster-whisper int8",
+        "whisper.cpp f16",
+    ]
+
+
+def test_each_batch_size_is_a_configuration_of_ours():
+    plan = replace(PLAN, compute_types=("auto",), peers=("openai-whisper",), batch_sizes=(1, 8))
+    assert [one.label for one in plan.configurations] == [
+        "whisper-jax auto",
+        "openai-whisper float32",
+        "whisper-jax auto batch 1",
+        "whisper-jax auto batch 8",
+    ]
+
+
+def test_limits_may_be_left_out():
+    processes = PretendedProcesses()
+    report = run_benchmark(replace(PLAN, with_limits=False), processes, progress=lambda _: None)
+    assert "limits" not in processes.log
+    assert (report.limits, report.problems) == (None, ())
 
 
 def test_the_peers_are_told_what_the_plan_says(monkeypatch: pytest.MonkeyPatch):
@@ -161,7 +209,13 @@ def test_a_recording_in_a_process_of_its_own(base_folder: Path):
         ),
         Recording(path=DATA / "clips.json", language="en"),
     )
-    plan = Plan(recordings=recordings, model=str(base_folder), threads=1, batch_size=2)
+    plan = Plan(
+        recordings=recordings,
+        model=str(base_folder),
+        threads=1,
+        batch_size=2,
+        long_form="sequential",
+    )
     ours = Configuration(system="whisper-jax", compute_type="float32")
     result = RealProcesses(plan, base_folder).measure(ours)
     assert result.audio_s == pytest.approx(11, abs=0.1)

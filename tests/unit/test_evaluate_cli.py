@@ -138,7 +138,10 @@ def test_json_is_written_whole_even_if_a_clip_failed(manifest, loaded, tmp_path)
         (("--run", "a", "--peers-only", "--against", "faster-whisper"), "--peers-only leaves out"),
         (("--peers-only",), "no system"),
         (("--against", "nobody"), "no peer 'nobody'; there are: faster-whisper"),
-        (("--against", "openai-whisper", "--against-compute-type", "int8"), "in float32"),
+        (
+            ("--against", "openai-whisper", "--against-compute-type", "int8"),
+            "computes in 'float32' here",
+        ),
         (("--pool", "good"), "'good' is no pool"),
         (("--pool", "all=cv_*"), "the pool 'all' holds no clip"),
         (("--with", "/nowhere/at/all.json"), "is no report"),

@@ -40,9 +40,12 @@ _READ_BYTES = 256 * 2**20
 
 
 def measure_limits(
-    model: str, compute_types: list[ComputeType], batch_size: int, device: str | None
+    model: str, compute_types: list[ComputeType], batch_size: int | None, device: str | None
 ) -> Limits:
-    """Measure the limits of a device, and a model's parts on it, each in every compute type."""
+    """Measure the limits of a device, and a model's parts on it, each in every compute type.
+
+    Without a batch size the decoder has as many slots as its platform takes at most.
+    """
     chosen = jax.devices(device)[0]
     with jax.default_device(chosen):
         read_bytes_per_s = _read_bytes_per_s()
@@ -89,7 +92,7 @@ def _read_bytes_per_s() -> float:
 
 
 def _parts(
-    checkpoint: Checkpoint, compute_type: ComputeType, batch_size: int, device: Any
+    checkpoint: Checkpoint, compute_type: ComputeType, batch_size: int | None, device: Any
 ) -> list[PartSpeed]:
     dims, policy = checkpoint.dims, policy_for(device.platform)
     types = number_types(compute_type, policy, device.platform)
@@ -97,7 +100,7 @@ def _parts(
     mesh = Mesh(np.array([device]), ("data",))
     params = cast_params(checkpoint.params, types)
     pool = DevicePool(DevicePrograms(params, config, mesh), policy)
-    n_slots = policy.slot_buckets_up_to(batch_size)[-1]
+    n_slots = policy.slot_buckets_up_to(batch_size or policy.most_slots)[-1]
     slots = [Slot(0, index) for index in range(n_slots)]
     pool.resize(n_slots, [])
     window_s = encode_s(pool, slots)

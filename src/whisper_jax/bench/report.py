@@ -78,6 +78,12 @@ def times_real_time(group: Sequence[Measurement]) -> float:
     return group[-1].audio_s / steady_s(group)
 
 
+def caption(group: Sequence[Measurement]) -> str:
+    """Times real time and error rates in a few words."""
+    rates = (f"{rate.unit} {100 * rate.rate:.2f} %" for rate in group[-1].rates)
+    return ", ".join([f"{times_real_time(group):.1f}", *rates])
+
+
 def tokens_per_second(group: Sequence[Measurement]) -> float | None:
     """Median over rounds; None where tokens are not counted."""
     speeds = [one.n_tokens / one.steady_s for one in group if one.n_tokens is not None]
@@ -91,8 +97,19 @@ def device_s(group: Sequence[Measurement]) -> dict[str, float]:
     return dict(sorted(medians.items(), key=lambda item: -item[1]))
 
 
+def times_as_fast(measurements: Sequence[Measurement]) -> dict[Configuration, float]:
+    """How many times our fastest configuration is as fast as each of the peers'."""
+    groups = by_configuration(measurements)
+    ours = [steady_s(group) for one, group in groups.items() if one.system == OURS]
+    theirs = {one: steady_s(group) for one, group in groups.items() if one.system != OURS}
+    return {one: seconds / min(ours) for one, seconds in theirs.items()} if ours else {}
+
+
 def ratios(measurements: Sequence[Measurement]) -> tuple[Ratio, ...]:
-    """Each of our configurations against each peer at its best."""
+    """Each of our configurations against each peer at its best.
+
+    Those that only differ in the batch size from another are left out.
+    """
     groups = by_configuration(measurements)
     peers: dict[str, list[Configuration]] = {}
     for configuration in groups:
@@ -111,7 +128,7 @@ def ratios(measurements: Sequence[Measurement]) -> tuple[Ratio, ...]:
             ),
         )
         for ours, group in groups.items()
-        if ours.system == OURS
+        if ours.system == OURS and ours.batch_size is None
         for peer, n_types in best
     )
 
@@ -143,6 +160,23 @@ def warnings_of(report: BenchReport) -> tuple[str, ...]:
     return tuple(found)
 
 
+def settings_of(report: BenchReport, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was told, as its JSON lines have it; ``about`` says what the plan does not."""
+    plan = report.plan
+    return {
+        **about,
+        "model": plan.model,
+        "batch_size": plan.batch_size,
+        "decoding": plan.decoding,
+        "long_form": plan.long_form,
+        "threads": plan.threads,
+        "device": plan.device,
+        "cold": plan.cold,
+        "neighbour": plan.neighbour,
+        "n_recordings": len(plan.recordings),
+    }
+
+
 def append_json_lines(
     path: Path, report: BenchReport, about: Mapping[str, Any], machine: Machine
 ) -> None:
@@ -151,18 +185,9 @@ def append_json_lines(
     Raises:
         OSError: The file cannot be written.
     """
-    plan = report.plan
     common = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        **about,
-        "model": plan.model,
-        "batch_size": plan.batch_size,
-        "beam_size": plan.beam_size,
-        "long_form": plan.long_form,
-        "threads": plan.threads,
-        "device": plan.device,
-        "cold": plan.cold,
-        "n_recordings": len(plan.recordings),
+        **settings_of(report, about),
         "machine": asdict(machine),
     }
     lines = [{"kind": "measurement", **common, **measurement_json(m)} for m in report.measurements]

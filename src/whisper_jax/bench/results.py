@@ -16,15 +16,19 @@ class Configuration:
     Attributes:
         system: ``whisper-jax``, or the name of a peer.
         compute_type: In the system's own words (``float32``, ``int8``).
+        batch_size: Most windows decoded at once, for one of several that are compared; None for
+            that of the plan.
     """
 
     system: str
     compute_type: str
+    batch_size: int | None = None
 
     @property
     def label(self) -> str:
-        """Both, for people."""
-        return f"{self.system} {self.compute_type}"
+        """All of it, for people."""
+        batch = "" if self.batch_size is None else f" batch {self.batch_size}"
+        return f"{self.system} {self.compute_type}{batch}"
 
 
 @dataclass(frozen=True, kw_only=True)

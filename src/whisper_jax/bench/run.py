@@ -11,15 +11,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol, cast
 
 from whisper_jax.bench.machine import LoadClock
+from whisper_jax.bench.neighbour import busy_neighbour
 from whisper_jax.bench.peers.environment import peer_python
 from whisper_jax.bench.peers.run import PeerFile, PeerJob, measure_peer
-from whisper_jax.bench.peers.settings import PeerSettings
-from whisper_jax.bench.peers.weights import openai_checkpoint
+from whisper_jax.bench.peers.settings import find_system
+from whisper_jax.bench.peers.weights import peer_model
+from whisper_jax.bench.plan import Plan
 from whisper_jax.bench.results import (
     OURS,
     Configuration,
@@ -27,85 +28,10 @@ from whisper_jax.bench.results import (
     Measurement,
     limits_from_json,
 )
-from whisper_jax.bench.workload import Recording, score
+from whisper_jax.bench.workload import score
 from whisper_jax.errors import OptionError, WhisperJaxError
-from whisper_jax.options import ComputeType, LongForm, transcribe_options
 
 _WORKER = "whisper_jax.bench.worker"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be measured.
-
-    All decode at temperature 0 and never try again, so that every system does the same work.
-
-    Attributes:
-        recordings: The workload; may be empty if only limits are measured.
-        model: Name or path of the model, as `whisper_jax.load_model` takes it.
-        compute_types: What ours computes in, a configuration each.
-        batch_size: Most windows decoded at once by ours.
-        beam_size: Hypotheses kept, by ours and by the peers; 1 is greedy.
-        long_form: How ours goes through a recording: see `TranscribeOptions`.
-        threads: Cores that every process is pinned to, and threads of the peers.
-        device: JAX platform of ours, or None for JAX's choice; the peers run on the CPU.
-        runs: Rounds; each has one process of every configuration.
-        peers: Names of systems of `whisper_jax.bench.peers.settings.SYSTEMS`.
-        peer_compute_types: What the peers compute in; openai-whisper knows float32 alone.
-        cold: Give each of our configurations' processes an empty compilation cache.
-    """
-
-    recordings: tuple[Recording, ...]
-    model: str
-    compute_types: tuple[ComputeType, ...] = ("float32",)
-    batch_size: int = 32
-    beam_size: int = 1
-    long_form: LongForm = "sequential"
-    threads: int
-    device: str | None = None
-    runs: int = 1
-    peers: tuple[str, ...] = ()
-    peer_compute_types: tuple[str, ...] = ("float32", "int8")
-    cold: bool = False
-
-    def __post_init__(self) -> None:
-        known = get_args(ComputeType.__value__)
-        unknown = [name for name in self.compute_types if name not in known]
-        if unknown or not self.compute_types:
-            raise OptionError(
-                f"no compute type {', '.join(unknown) or 'given'}; there are: {', '.join(known)}"
-            )
-        if not self.peer_compute_types:
-            raise OptionError("no compute type for the peers; give float32, int8 or both")
-        for name in ("batch_size", "threads", "runs"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
-        transcribe_options(self.options)
-        for peer in self.peers:
-            self.peer_settings(peer)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options of our transcriptions."""
-        return {"beam_size": self.beam_size, "temperature": 0.0, "long_form": self.long_form}
-
-    def peer_settings(self, system: str, compute_type: str = "float32") -> PeerSettings:
-        """The same for a peer."""
-        return PeerSettings(
-            system=system, compute_type=compute_type, beam_size=self.beam_size, temperature=0.0
-        )
-
-    @property
-    def configurations(self) -> tuple[Configuration, ...]:
-        """What a round runs, in order: ours and the peers in turn."""
-        ours = [Configuration(system=OURS, compute_type=name) for name in self.compute_types]
-        peers = [
-            Configuration(system=peer, compute_type=name)
-            for peer in self.peers
-            for name in (("float32",) if peer == "openai-whisper" else self.peer_compute_types)
-        ]
-        pairs = zip_longest(ours, peers)
-        return tuple(one for pair in pairs for one in pair if one is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,14 +81,7 @@ def run_benchmark(
         OptionError: The model cannot honour an option, such as a recording's language.
     """
     problems: list[str] = []
-    limits = None
-    progress("limits of this machine")
-    try:
-        limits = processes.measure_limits()
-    except OptionError:
-        raise
-    except WhisperJaxError as error:
-        problems.append(f"limits: {_line(error)}")
+    limits = _limits(processes, problems, progress) if plan.with_limits else None
     remaining = list(plan.configurations) if plan.recordings else []
     systems = {one.system for one in remaining}
     for peer in (peer for peer in plan.peers if peer in systems):
@@ -188,6 +107,19 @@ def run_benchmark(
     )
 
 
+def _limits(
+    processes: Processes, problems: list[str], progress: Callable[[str], None]
+) -> Limits | None:
+    progress("limits of this machine")
+    try:
+        return processes.measure_limits()
+    except OptionError:
+        raise
+    except WhisperJaxError as error:
+        problems.append(f"limits: {_line(error)}")
+        return None
+
+
 class RealProcesses:
     """Starts a fresh process for each measurement of a plan.
 
@@ -202,9 +134,9 @@ class RealProcesses:
 
     def prepare_peer(self, peer: str) -> None:
         """See `Processes`."""
-        peer_python(self._plan.peer_settings(peer).peer.name)
-        if peer == "openai-whisper":
-            openai_checkpoint(self._folder)
+        name = find_system(peer).peer
+        peer_python(name)
+        peer_model(name, self._folder)
 
     def measure_limits(self) -> Limits:
         """See `Processes`."""
@@ -215,11 +147,12 @@ class RealProcesses:
 
     def measure(self, configuration: Configuration) -> Measurement:
         """See `Processes`."""
+        is_ours = configuration.system == OURS
         clock = LoadClock.start()
-        if configuration.system == OURS:
-            measurement = self._measure_ours(configuration)
-        else:
-            measurement = self._measure_peer(configuration)
+        # Within the clock's time, so that the neighbour does not count as another program.
+        with busy_neighbour(self._plan.neighbour):
+            measure = self._measure_ours if is_ours else self._measure_peer
+            measurement = measure(configuration)
         return replace(measurement, others_cores=clock.others_cores())
 
     def _measure_ours(self, configuration: Configuration) -> Measurement:
@@ -229,6 +162,7 @@ class RealProcesses:
             {
                 "kind": "transcribe",
                 "compute_type": configuration.compute_type,
+                "batch_size": configuration.batch_size or self._plan.batch_size,
                 "options": self._plan.options,
                 "files": files,
             }

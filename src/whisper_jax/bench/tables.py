@@ -6,11 +6,14 @@ from rich.console import Console, Group, RenderableType
 
 from whisper_jax.bench import report as figures
 from whisper_jax.bench.machine import Machine
+from whisper_jax.bench.plan import Plan
 from whisper_jax.bench.results import Limits, Measurement, PartSpeed
 from whisper_jax.bench.run import BenchReport
 from whisper_jax.evaluate.grid import Grid, markdown_grid, plain_grid, rich_grid
 
 type _Rounds = tuple[Measurement, ...]
+
+_BAR_WIDTH = 24
 
 _PARTS = {"encoder": "encoder, a window", "decoder": "decoder, a step"}
 
@@ -31,6 +34,50 @@ def measurement_grid(measurements: Sequence[Measurement]) -> Grid:
         ("", *(configuration.label for configuration in groups)),
         (tuple(row for row in rows if any(row[1:])),),
     )
+
+
+def comparison_grid(report: BenchReport) -> Grid:
+    """A row for each configuration, with what is compared first; the fastest stands first."""
+    ratios = figures.times_as_fast(report.measurements)
+    groups = figures.by_configuration(report.measurements)
+    units = dict.fromkeys(rate.unit for one in report.measurements for rate in one.rates)
+    ordered = sorted(groups.items(), key=lambda item: figures.steady_s(item[1]))
+    rows = tuple(
+        (
+            configuration.label,
+            _ROWS["times real time"](group),
+            *(_rate(unit)(group) for unit in units),
+            _ROWS["peak memory MiB"](group),
+            _ROWS["first result s"](group),
+            _fixed(ratios.get(configuration), 2),
+        )
+        for configuration, group in ordered
+    )
+    headers = (
+        *("", "times real time", *(f"{unit} %" for unit in units)),
+        *("memory MiB", "first s", "ours over it"),
+    )
+    return Grid(f"Comparison: {_circumstances(report.plan)}", headers, (rows,))
+
+
+def bars(measurements: Sequence[Measurement]) -> list[str]:
+    """Times real time as a bar for each configuration, with its error rates."""
+    groups = figures.by_configuration(measurements)
+    speeds = {one.label: figures.times_real_time(group) for one, group in groups.items()}
+    width = max(map(len, speeds), default=0)
+    longest = max(speeds.values(), default=1.0)
+    return [
+        f"{one.label:{width}}  {_bar(speeds[one.label] / longest)} {figures.caption(group)}"
+        for one, group in groups.items()
+    ]
+
+
+def _bar(share: float) -> str:
+    return "█" * max(1, round(_BAR_WIDTH * share))
+
+
+def _circumstances(plan: Plan) -> str:
+    return f"{plan.decoding}{', a busy neighbour on one core' if plan.neighbour else ''}"
 
 
 def limits_grid(limits: Limits) -> Grid:
@@ -58,7 +105,8 @@ def notes(report: BenchReport, machine: Machine) -> list[str]:
     plan = report.plan
     lines.append(
         f"settings: model {plan.model}, recordings {len(plan.recordings)}, threads {plan.threads},"
-        f" beam {plan.beam_size}, whisper-jax batch size {plan.batch_size}, {plan.long_form}"
+        f" {_circumstances(plan)}, whisper-jax batch size {plan.batch_size or 'unset'},"
+        f" {plan.long_form}"
     )
     lines.append(f"machine: {machine}")
     lines += [f"warning: {text}" for text in figures.warnings_of(report)]
@@ -67,7 +115,8 @@ def notes(report: BenchReport, machine: Machine) -> list[str]:
 
 def rich_report(report: BenchReport, machine: Machine) -> RenderableType:
     """The whole report for a terminal."""
-    return Group(*map(rich_grid, _grids(report)), *notes(report, machine))
+    grids = map(rich_grid, _grids(report))
+    return Group(*grids, *_bars(report), *notes(report, machine))
 
 
 def print_rich(report: BenchReport, machine: Machine) -> None:
@@ -78,7 +127,8 @@ def print_rich(report: BenchReport, machine: Machine) -> None:
 def plain_report(report: BenchReport, machine: Machine) -> str:
     """The whole report as aligned text, for a file or a pipe."""
     tables = [plain_grid(grid) for grid in _grids(report)]
-    return "\n\n".join([*tables, "\n".join(notes(report, machine))])
+    texts = ["\n".join(lines) for lines in (_bars(report), notes(report, machine)) if lines]
+    return "\n\n".join([*tables, *texts])
 
 
 def markdown_report(report: BenchReport, machine: Machine) -> str:
@@ -91,7 +141,17 @@ def _grids(report: BenchReport) -> list[Grid]:
     grids = [limits_grid(report.limits)] if report.limits is not None else []
     if report.measurements:
         grids.append(measurement_grid(report.measurements))
+    if _is_comparison(report):
+        grids.append(comparison_grid(report))
     return grids
+
+
+def _bars(report: BenchReport) -> list[str]:
+    return bars(report.measurements) if _is_comparison(report) else []
+
+
+def _is_comparison(report: BenchReport) -> bool:
+    return len(figures.by_configuration(report.measurements)) > 1
 
 
 def _part_row(limits: Limits, part: PartSpeed) -> tuple[str, str, str, str]:

@@ -49,7 +49,7 @@ def workload_from_manifest(
 
     Args:
         manifest: See `whisper_jax.evaluate.manifest`.
-        sets: Only these sets; None for all.
+        sets: Only these sets (``udhr``, ``udhr:en``); None for all.
         name: ``short`` takes the recordings of one window (30 s) at most, ``long`` those beyond.
 
     Raises:
@@ -61,21 +61,31 @@ def workload_from_manifest(
         raise OptionError(f"no workload {name!r}; there are: {', '.join(names)}")
     clips = select_clips(read_manifest(manifest), sets=sets)
     if name != "all":
-        clips = [clip for clip in clips if (_duration_s(clip) > WINDOW_S) == (name == "long")]
+        clips = [clip for clip in clips if (duration_of(clip) > WINDOW_S) == (name == "long")]
     if not clips:
         raise OptionError(f"no {name} recordings in these sets of {manifest}")
     missing = [clip.name for clip in clips if not clip.path.is_file()]
     if missing:
         raise OptionError(f"{manifest} names files that are not there: {', '.join(missing)}")
-    return tuple(
-        Recording(
-            path=clip.path.absolute(),
-            language=clip.given_language,
-            tag=clip.language,
-            reference=clip.text,
-        )
-        for clip in clips
+    return tuple(recording_of(clip, clip.given_language) for clip in clips)
+
+
+def recording_of(clip: Clip, language: str | None) -> Recording:
+    """A clip with its reference, for systems that are told ``language``."""
+    return Recording(
+        path=clip.path.absolute(), language=language, tag=clip.language, reference=clip.text
     )
+
+
+def repeated(recordings: Sequence[Recording], n_times: int) -> tuple[Recording, ...]:
+    """All recordings, that many times one after the other.
+
+    Raises:
+        OptionError: ``n_times`` is below 1.
+    """
+    if n_times < 1:
+        raise OptionError(f"repeat is {n_times}; give 1 or more")
+    return tuple(recordings) * n_times
 
 
 def score(recordings: Sequence[Recording], texts: Sequence[str]) -> tuple[ErrorRate, ...]:
@@ -89,7 +99,8 @@ def score(recordings: Sequence[Recording], texts: Sequence[str]) -> tuple[ErrorR
     return tuple(pooled.values())
 
 
-def _duration_s(clip: Clip) -> float:
+def duration_of(clip: Clip) -> float:
+    """Seconds of a clip, as its manifest tells; OptionError if it does not."""
     if clip.duration_s is None:
         raise OptionError(
             f"the manifest does not tell the length of {clip.name}; give it a 'duration_s', or"

@@ -175,6 +175,28 @@ def assemble(stored: Stored, table: Iterable[Rule], dims: ModelDims) -> WhisperP
     return jax.tree.unflatten(structure, [filled[path] for path in leaves])
 
 
+def disassemble(
+    params: WhisperParams, table: Iterable[Rule], dims: ModelDims
+) -> dict[str, AnyArray]:
+    """The arrays of a model under the names of a format: what `assemble` would read again.
+
+    Args:
+        params: Its weights, as numpy arrays.
+        table: The rules of a format without filled-in `ZEROS`, such as Hugging Face's.
+        dims: Its sizes.
+
+    Returns:
+        Every array that the format has, the encoder's positions (float32) and the tied output
+        projection included.
+    """
+    with_paths, _ = jax.tree.flatten_with_path(params)
+    leaves = {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf)
+        for path, leaf in with_paths
+    }
+    return {rule.name: _stored_array(rule, leaves, dims) for rule in _expand(table, dims)}
+
+
 def listed(names: Iterable[str]) -> str:
     """Names in a row, ten at most."""
     names = list(names)
@@ -234,6 +256,20 @@ def _fill(rule: Rule, array: AnyArray, stored: Stored) -> dict[str, AnyArray]:
                     f"{stored.file} is not Whisper: {rule.name} gives the key a bias"
                 )
             return {k: part.T for k, part in parts.items()} if rule.kind == "linear" else parts
+
+
+def _stored_array(rule: Rule, leaves: Mapping[str, AnyArray], dims: ModelDims) -> AnyArray:
+    """The array of a rule; the inverse of `_fill`."""
+    match rule.kind:
+        case "sinusoids":
+            return sinusoids(dims.n_audio_ctx, dims.n_audio_state).astype(np.float32)
+        case "conv":
+            rows = leaves[rule.leaves[0]]
+            return rows.reshape(_N_TAPS, -1, rows.shape[1]).transpose(2, 1, 0)
+        case "linear":
+            return np.concatenate([leaves[leaf].T for leaf in rule.leaves])
+        case "plain" | "tied":
+            return np.concatenate([leaves[leaf] for leaf in rule.leaves])
 
 
 def _n_layers(template: str, stored: Stored) -> int:

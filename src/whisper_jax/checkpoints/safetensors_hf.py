@@ -1,4 +1,4 @@
-"""Reader of Hugging Face checkpoints of Whisper: safetensors, in one file or several.
+"""Reader and writer of Hugging Face checkpoints of Whisper: safetensors, in one file or several.
 
 The safetensors library checks a file (header, types, bounds, gaps); the arrays are then views of
 the memory-mapped file, because the library itself would copy gigabytes. bfloat16 is a numpy type
@@ -12,9 +12,18 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from whisper_jax.checkpoints.cache import index_shards
-from whisper_jax.checkpoints.names import AnyArray, Rule, Stored, assemble, infer_dims, listed
+from whisper_jax.checkpoints.names import (
+    AnyArray,
+    Rule,
+    Stored,
+    assemble,
+    disassemble,
+    infer_dims,
+    listed,
+)
 from whisper_jax.errors import CheckpointError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams
@@ -123,6 +132,31 @@ def read(path: Path, config: dict[str, Any]) -> tuple[ModelDims, WhisperParams]:
     if wrong:
         raise CheckpointError(f"config.json does not fit {path}: {listed(wrong)}")
     return dims, params
+
+
+def to_arrays(dims: ModelDims, params: WhisperParams) -> dict[str, AnyArray]:
+    """The weights of a model under Hugging Face's names, the tied output projection left out."""
+    arrays = disassemble(params, RULES, dims)
+    return {name: array for name, array in arrays.items() if name != "proj_out.weight"}
+
+
+def write(path: Path, dims: ModelDims, params: WhisperParams) -> None:
+    """Write a ``.safetensors`` file that `read` and transformers read, in the weights' own type."""
+    contiguous = {
+        name: np.ascontiguousarray(array) for name, array in to_arrays(dims, params).items()
+    }
+    save_file(contiguous, path, metadata={"format": "pt"})  # transformers asks for the format
+
+
+def config_of(dims: ModelDims) -> dict[str, int]:
+    """The sizes of a model as ``config.json`` names them."""
+    return {
+        **{theirs: getattr(dims, ours) for ours, theirs in _SIZES.items()},
+        "encoder_attention_heads": dims.n_audio_head,
+        "decoder_attention_heads": dims.n_text_head,
+        "encoder_ffn_dim": dims.n_mlp_audio,
+        "decoder_ffn_dim": dims.n_mlp_text,
+    }
 
 
 def _read_all(path: Path) -> Stored:

@@ -1,15 +1,21 @@
 """``whisper-jax bench``: speed and memory, beside other systems and the limits of the machine."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whisper_jax.cli.bench_workload import Choice, Workload, names_in
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
-    from whisper_jax.bench.run import BenchReport, Plan
+    from whisper_jax.bench.plan import Plan
+    from whisper_jax.bench.run import BenchReport
+    from whisper_jax.evaluate.grid import Grid
 
 
 _Files = Annotated[list[Path] | None, typer.Argument(help="Recordings; or give a manifest.")]
@@ -17,8 +23,13 @@ _Manifest = Annotated[
     Path | None,
     typer.Option(help="JSON lines with path, set, language and text: error rates are told."),
 ]
-_Sets = Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets of the manifest.")]
-_Workload = Annotated[
+_Sets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B:LANGUAGE", help="Only these sets of the manifest, or one language of a set."
+    ),
+]
+_WorkloadName = Annotated[
     str,
     typer.Option(
         metavar="NAME",
@@ -28,11 +39,37 @@ _Workload = Annotated[
 _Language = Annotated[
     str | None, typer.Option(metavar="CODE", help="Language of the files; detected by default.")
 ]
+_Repeat = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Each recording so many times in the call.")
+]
+_Headline = Annotated[
+    bool,
+    typer.Option(
+        "--headline",
+        help="Of the manifest: an hour, ten files in a batch, mixed languages; against"
+        " openai-whisper if nothing else is said.",
+    ),
+]
+_Minutes = Annotated[
+    float | None, typer.Option(metavar="M", help="Most minutes of each of --headline.")
+]
 _Model = Annotated[str, typer.Option(help="Size name, hub id, folder or file.")]
 _ComputeTypes = Annotated[str, typer.Option(metavar="A,B", help="Number types, with commas.")]
-_BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")]
+_BatchSize = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")
+]
+_BatchSizes = Annotated[
+    str | None, typer.Option(metavar="N,N", help="Measure ours with each of these batch sizes too.")
+]
 _BeamSize = Annotated[
     int, typer.Option(min=1, metavar="N", help="Hypotheses kept, by the peers too; 1 is greedy.")
+]
+_Defaults = Annotated[
+    bool,
+    typer.Option(
+        "--defaults",
+        help="Every system decodes as it does by itself, ours with beam 5 and fallback.",
+    ),
 ]
 _LongForm = Annotated[
     str, typer.Option(metavar="NAME", help="parallel or sequential, for whisper-jax.")
@@ -53,11 +90,21 @@ _Runs = Annotated[
 _Against = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B", help="Peers: faster-whisper, faster-whisper-batched, openai-whisper."
+        metavar="A,B",
+        help="Peers: faster-whisper, faster-whisper-batched, openai-whisper, openvino-genai,"
+        " transformers, whisper.cpp.",
     ),
 ]
 _PeerComputeTypes = Annotated[
-    str, typer.Option(metavar="A,B", help="openai-whisper always computes in float32.")
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="A peer runs in those that it knows: float32, int8, bfloat16, default, f32 (OpenVINO);"
+        " in all if unset.",
+    ),
+]
+_Neighbour = Annotated[
+    bool, typer.Option("--neighbour", help="A process that never rests shares the first core.")
 ]
 _Starts = Annotated[
     int | None,
@@ -76,29 +123,68 @@ _LimitsOnly = Annotated[
 _Json = Annotated[
     Path | None, typer.Option("--json", help="Append all figures to this file, as JSON lines.")
 ]
+_Compare = Annotated[
+    Path | None, typer.Option(help="Show the last run in this file of --json beside this one.")
+]
+_Plot = Annotated[Path | None, typer.Option(help="Draw the speeds into this PNG file.")]
 _Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Output:
+    """Where results go.
+
+    Attributes:
+        json_path: JSON lines are appended to it.
+        compare: A file with earlier runs.
+        plot: The picture to draw.
+        markdown: Print the tables in Markdown.
+    """
+
+    json_path: Path | None
+    compare: Path | None
+    plot: Path | None
+    markdown: bool
+
+    def __post_init__(self) -> None:
+        # Said before the work is done, not after.
+        path = self.json_path
+        if path is not None and not path.parent.is_dir():
+            raise OptionError(f"there is no folder {path.parent} to write {path.name} into")
+        if self.plot is not None:
+            from whisper_jax.bench.plot import check_plot
+
+            check_plot(self.plot)
 
 
 def bench_command(
     files: _Files = None,
     manifest: _Manifest = None,
     sets: _Sets = None,
-    workload: _Workload = "all",
+    workload: _WorkloadName = "all",
     language: _Language = None,
+    repeat: _Repeat = 1,
+    headline: _Headline = False,
+    minutes: _Minutes = None,
     model: _Model = "base",
-    compute_type: _ComputeTypes = "float32",
-    batch_size: _BatchSize = 32,
+    compute_type: _ComputeTypes = "auto",
+    batch_size: _BatchSize = None,
+    batch_sizes: _BatchSizes = None,
     beam_size: _BeamSize = 1,
-    long_form: _LongForm = "sequential",
+    defaults: _Defaults = False,
+    long_form: _LongForm = "parallel",
     device: _Device = None,
     threads: _Threads = None,
     runs: _Runs = 1,
     against: _Against = None,
-    peer_compute_types: _PeerComputeTypes = "float32,int8",
+    peer_compute_types: _PeerComputeTypes = None,
+    neighbour: _Neighbour = False,
     starts: _Starts = None,
     cold: _Cold = False,
     limits_only: _LimitsOnly = False,
     json_path: _Json = None,
+    compare: _Compare = None,
+    plot: _Plot = None,
     markdown: _Markdown = False,
 ) -> None:
     """Measure speed and memory, each configuration in a fresh process of its own.
@@ -106,37 +192,18 @@ def bench_command(
     Everything is transcribed once to warm up and once against the clock, by all systems at
     temperature 0. Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
     """
-    about = {"manifest": manifest and str(manifest), "sets": sets, "workload": workload}
+    given = SimpleNamespace(**locals())
     try:
-        _check_folder(json_path)
         if starts is not None:
             _print_starts(files, language, model, starts, against)
             return
-        choice = () if limits_only else _recordings(files, manifest, sets, workload, language)
-        plan = _plan(
-            threads,
-            recordings=choice,
-            model=model,
-            compute_types=_names(compute_type),
-            batch_size=batch_size,
-            beam_size=beam_size,
-            long_form=long_form,
-            device=device,
-            runs=runs,
-            peers=_names(against or ""),
-            peer_compute_types=_names(peer_compute_types),
-            cold=cold,
-        )
-        report = _run(plan)
-        _print(report, markdown=markdown)
-        if json_path is not None:
-            _append(json_path, report, about)
+        is_failed = _bench(given)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
         _log(f"whisper-jax bench: {error}")
         raise typer.Exit(1) from error
-    if _report_problems(report):
+    if is_failed:
         raise typer.Exit(1)
 
 
@@ -149,7 +216,7 @@ def _print_starts(
 
     if not files or len(files) != 1:
         raise OptionError("--starts takes one file")
-    if not set(_names(against or "")) <= {PEER}:
+    if not set(names_in(against or "")) <= {PEER}:
         raise OptionError(f"--starts compares with {PEER} alone")
     plan = StartPlan(
         file=files[0],
@@ -164,34 +231,83 @@ def _print_starts(
     typer.echo(f"{describe_machine()}\n" + "\n".join(map(str, found)))
 
 
-def _recordings(
-    files: list[Path] | None,
-    manifest: Path | None,
-    sets: str | None,
-    workload: str,
-    language: str | None,
-) -> tuple[Any, ...]:
-    from whisper_jax.bench.workload import (
-        WorkloadName,
-        workload_from_files,
-        workload_from_manifest,
+def _bench(given: SimpleNamespace) -> bool:
+    """Do what the command's arguments say; whether anything failed."""
+    choice = Choice(
+        files=given.files,
+        manifest=given.manifest,
+        sets=given.sets,
+        workload=given.workload,
+        language=given.language,
     )
+    output = _Output(
+        json_path=given.json_path, compare=given.compare, plot=given.plot, markdown=given.markdown
+    )
+    with TemporaryDirectory(prefix="whisper-jax-bench-") as folder:
+        if given.limits_only and given.headline:
+            raise OptionError("--limits-only and --headline are two runs; give one of them")
+        if given.limits_only:
+            workloads = (Workload(recordings=(), about={}),)
+        elif given.headline:
+            workloads = choice.headline(given.minutes, given.repeat, Path(folder))
+        else:
+            workloads = (choice.workload_of(given.minutes, given.repeat),)
+        plans = [
+            _plan(
+                given.threads,
+                recordings=one.recordings,
+                model=given.model,
+                compute_types=names_in(given.compute_type),
+                batch_size=given.batch_size,
+                batch_sizes=_sizes(given.batch_sizes),
+                beam_size=given.beam_size,
+                own_defaults=given.defaults,
+                long_form=given.long_form,
+                device=given.device,
+                runs=given.runs,
+                peers=names_in(given.against or ("openai-whisper" if given.headline else "")),
+                peer_compute_types=given.peer_compute_types and names_in(given.peer_compute_types),
+                cold=given.cold,
+                neighbour=given.neighbour,
+                with_limits=not given.headline,
+            )
+            for one in workloads
+        ]
+        is_failed = [_measure(*pair, output) for pair in zip(workloads, plans, strict=True)]
+    return any(is_failed)
 
-    if bool(files) == (manifest is not None):
-        raise OptionError("give recordings, or --manifest: one of the two")
-    if files:
-        if sets is not None or workload != "all":
-            raise OptionError("--sets and --workload choose from a manifest: give --manifest")
-        return workload_from_files(files, language)
-    if language is not None:
-        raise OptionError("the manifest tells the languages: --language is for files")
-    wanted = None if sets is None else _names(sets)
-    return workload_from_manifest(cast("Path", manifest), wanted, cast("WorkloadName", workload))
+
+def _measure(workload: Workload, plan: "Plan", output: _Output) -> bool:
+    """Measure a workload and write what came of it; whether anything failed."""
+    earlier = None
+    if output.compare is not None:
+        from whisper_jax.bench.compare import last_run
+
+        # Read before this run is added to the same file.
+        earlier = last_run(output.compare, workload.headline)
+    report = _run(plan)
+    if workload.title:
+        typer.echo(f"{'## ' if output.markdown else ''}{workload.title}\n")
+    _print(report, markdown=output.markdown)
+    if earlier is not None:
+        from whisper_jax.bench.compare import earlier_grid
+
+        _print_grid(earlier_grid(report, workload.about, earlier), markdown=output.markdown)
+    if output.json_path is not None:
+        _append(output.json_path, report, workload.about)
+    if output.plot is not None and report.measurements:
+        from whisper_jax.bench.plot import plot_report
+
+        path = output.plot
+        if workload.headline is not None:
+            path = path.with_stem(f"{path.stem}-{workload.headline}")
+        plot_report(report, path)
+    return _report_problems(report)
 
 
 def _plan(threads: int | None, **fields: Any) -> "Plan":
     from whisper_jax.bench.machine import usable_cores
-    from whisper_jax.bench.run import Plan
+    from whisper_jax.bench.plan import Plan
 
     n_usable = usable_cores()
     if threads is not None and threads > n_usable:
@@ -225,6 +341,20 @@ def _print(report: "BenchReport", *, markdown: bool) -> None:
         typer.echo(plain_report(report, machine))
 
 
+def _print_grid(grid: "Grid", *, markdown: bool) -> None:
+    from rich.console import Console
+
+    from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
+
+    typer.echo()
+    if markdown:
+        typer.echo(markdown_grid(grid))
+    elif sys.stdout.isatty():
+        Console(highlight=False, markup=False).print(rich_grid(grid))
+    else:
+        typer.echo(plain_grid(grid))
+
+
 def _report_problems(report: "BenchReport") -> bool:
     """Name what failed; whether anything did."""
     failed = {
@@ -248,15 +378,11 @@ def _append(path: Path, report: "BenchReport", about: dict[str, Any]) -> None:
         raise WhisperJaxError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _check_folder(json_path: Path | None) -> None:
-    # Said before the work is done, not after.
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OptionError(f"there is no folder {json_path.parent} to write {json_path.name} into")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """The names in a list with commas, each once."""
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+def _sizes(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, names_in(text or "")))
+    except ValueError as error:
+        raise OptionError(f"batch_sizes is {text!r}; give numbers, with commas") from error
 
 
 def _log(message: str) -> None:

@@ -30,7 +30,12 @@ _Device = Annotated[
 _BatchSize = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")
 ]
-_Sets = Annotated[str | None, typer.Option(metavar="A,B", help="Only these sets of the manifest.")]
+_Sets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B:LANGUAGE", help="Only these sets of the manifest, or one language of a set."
+    ),
+]
 _Limit = Annotated[
     int | None, typer.Option(min=1, help="Only the first so many clips of each set.")
 ]
@@ -45,11 +50,18 @@ _Runs = Annotated[
 _Against = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B", help="Peers: faster-whisper, faster-whisper-batched, openai-whisper."
+        metavar="A,B",
+        help="Peers: faster-whisper, faster-whisper-batched, openai-whisper, openvino-genai,"
+        " transformers, whisper.cpp.",
     ),
 ]
 _AgainstComputeType = Annotated[
-    str, typer.Option(metavar="TYPE", help="What the peers compute in: float32 or int8.")
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="What the peers compute in: float32, int8, bfloat16, default, f32 (OpenVINO); each's"
+        " first if unset.",
+    ),
 ]
 _AgainstGreedy = Annotated[
     bool,
@@ -120,7 +132,7 @@ def evaluate_command(
     limit: _Limit = None,
     runs: _Runs = None,
     against: _Against = None,
-    against_compute_type: _AgainstComputeType = "float32",
+    against_compute_type: _AgainstComputeType = None,
     against_greedy: _AgainstGreedy = False,
     threads: _Threads = None,
     peers_only: _PeersOnly = False,
@@ -178,7 +190,7 @@ def _runs(texts: Sequence[str] | None, *, peers_only: bool) -> "tuple[Run, ...]"
 
 
 def _peers(
-    against: str | None, compute_type: str, *, is_greedy: bool
+    against: str | None, compute_type: str | None, *, is_greedy: bool
 ) -> "tuple[PeerSettings, ...]":
     from whisper_jax.bench.peers.settings import PeerSettings
 

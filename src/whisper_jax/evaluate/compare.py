@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from whisper_jax.errors import OptionError
-from whisper_jax.evaluate.manifest import Clip
+from whisper_jax.evaluate.manifest import Clip, is_of_set
 from whisper_jax.evaluate.results import EvaluationReport, SetResult, pool_clips
-from whisper_jax.scoring import ErrorRate, Unit, primary_languages
+from whisper_jax.scoring import ErrorRate, Unit
 
 MIN_CLIPS = 5
 """With fewer clips than this, drawing from them says nothing about their spread."""
@@ -24,8 +23,7 @@ class Pool:
 
     Attributes:
         name: What it is called.
-        patterns: Names of sets, where ``*`` stands for anything (``cv_*``); ``set:language``
-            takes the clips of one language alone (``udhr:en``).
+        patterns: Sets, as `is_of_set` takes them (``cv_*``, ``udhr:en``).
     """
 
     name: str
@@ -33,9 +31,7 @@ class Pool:
 
     def holds(self, clip: Clip) -> bool:
         """Whether a clip belongs to it."""
-        languages = "+".join(primary_languages(clip.language))
-        names = (clip.set_name, f"{clip.set_name}:{languages}")
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.patterns)
+        return any(is_of_set(clip, pattern) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True)

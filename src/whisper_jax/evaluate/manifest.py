@@ -12,6 +12,7 @@ with several languages (``zh+en``), ``segments`` may tell ``language`` and ``tex
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def select_clips(
 
     Args:
         clips: All clips.
-        sets: Names of the sets wanted; None for all.
+        sets: The sets wanted, as `is_of_set` takes them; None for all.
         limit: Most clips of each set; None for all.
 
     Raises:
@@ -88,18 +89,31 @@ def select_clips(
     """
     all_clips = list(clips)
     present = list(dict.fromkeys(clip.set_name for clip in all_clips))
-    unknown = [name for name in sets or () if name not in present]
+    unknown = [name for name in sets or () if not any(is_of_set(clip, name) for clip in all_clips)]
     if unknown:
         raise OptionError(f"no set {', '.join(unknown)}; there are: {', '.join(present)}")
     if limit is not None and limit < 1:
         raise OptionError(f"the limit is {limit}; give the number of clips of each set, from 1")
-    wanted = present if sets is None else list(sets)
+    patterns = ["*"] if sets is None else sets
+    wanted = [clip for clip in all_clips if any(is_of_set(clip, name) for name in patterns)]
     return [
         clip
         for name in present
-        if name in wanted
-        for clip in [clip for clip in all_clips if clip.set_name == name][:limit]
+        for clip in [clip for clip in wanted if clip.set_name == name][:limit]
     ]
+
+
+def is_of_set(clip: Clip, pattern: str) -> bool:
+    """Whether a clip belongs to a set.
+
+    Args:
+        clip: The clip.
+        pattern: A set's name, where ``*`` stands for anything (``cv_*``); ``set:language`` is of
+            one language alone (``udhr:en``).
+    """
+    languages = "+".join(primary_languages(clip.language))
+    names = (clip.set_name, f"{clip.set_name}:{languages}")
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _clip(row: Any, manifest: Path) -> Clip:

@@ -8,7 +8,6 @@ integers are little-endian; a string is its length with the closing zero byte, t
 
 import argparse
 import importlib
-import os
 import struct
 import sys
 from pathlib import Path
@@ -171,15 +170,13 @@ def _count_layers(variables: dict[str, np.ndarray], side: str) -> int:
 
 
 def main() -> None:
-    """Convert as the command line says; the file appears whole or not at all."""
+    """Convert as the command line says."""
     parser = argparse.ArgumentParser(description="Convert a CTranslate2 model")
     parser.add_argument("folder", type=Path, help="folder with CTranslate2's model.bin")
     parser.add_argument("out", type=Path, help="the .pt file to write")
     args = parser.parse_args()
     checkpoint = convert(read_ctranslate2(args.folder / "model.bin"))
-    part = args.out.with_suffix(".part")
-    torch.save(checkpoint, part)
-    os.replace(part, args.out)
+    torch.save(checkpoint, args.out)
 
 
 if __name__ == "__main__":

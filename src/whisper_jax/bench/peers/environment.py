@@ -58,9 +58,36 @@ PEERS = {
             packages=("faster-whisper==1.2.1", "numpy<3", "av<19"),
             distributions=("faster-whisper", "ctranslate2", "numpy", "onnxruntime", "av"),
         ),
+        Peer(
+            name="openvino-genai",
+            packages=("openvino-genai==2026.4.1.0", "numpy<3", "av==18.1.0"),
+            distributions=("openvino-genai", "openvino", "openvino-tokenizers", "numpy", "av"),
+        ),
+        Peer(
+            name="whisper.cpp",
+            packages=("pywhispercpp==1.5.1", "numpy<3", "av==18.1.0"),
+            distributions=("pywhispercpp", "numpy", "av"),
+        ),
+        Peer(
+            name="transformers",
+            packages=("transformers==5.23.0", "torch==2.13.0", "numpy<3", "av==18.1.0"),
+            distributions=("transformers", "torch", "tokenizers", "numpy", "av"),
+        ),
+        Peer(
+            # Recognises nothing: it writes the files that openvino-genai reads. Later versions
+            # need a torchvision that fits torch, which not every index has.
+            name="optimum-intel",
+            packages=(
+                "optimum-intel==2.1.0",
+                "openvino==2026.4.1",
+                "torch==2.13.0",
+                "numpy<3",
+            ),
+            distributions=("optimum-intel", "transformers", "openvino", "torch"),
+        ),
     )
 }
-"""The peers there are, by name."""
+"""The peers there are, by name, and what prepares the files of one."""
 
 
 def peers_folder() -> Path:
@@ -98,10 +125,18 @@ def peer_python(name: str, *, interpreter: str | None = None) -> Path:
     folder = peers_folder() / peer.name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not _is_ready(folder, peer):
             _make(folder, python, peer, interpreter)
     return python
+
+
+def remove_peer(name: str) -> None:
+    """Delete a peer's environment, which may take gigabytes."""
+    folder = peers_folder() / find_peer(name).name
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        (folder / _READY).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ready(folder: Path, peer: Peer) -> bool:

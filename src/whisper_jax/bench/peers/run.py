@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 
 from whisper_jax.bench.peers.environment import PeerError, peer_python
 from whisper_jax.bench.peers.settings import PeerSettings
-from whisper_jax.bench.peers.weights import openai_checkpoint
+from whisper_jax.bench.peers.weights import peer_model
 from whisper_jax.errors import OptionError
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -45,7 +45,7 @@ class PeerJob:
 
     Attributes:
         settings: Which system, and how it decodes.
-        model: A CTranslate2 model folder; openai-whisper's file is made from it.
+        model: A CTranslate2 model folder; the files of other peers are made from it.
         files: The recordings, in order.
         threads: Threads it may use, and cores it is pinned to (on Linux).
     """
@@ -86,8 +86,8 @@ class PeerResult:
     Attributes:
         import_s: Seconds to import the peer.
         load_s: Seconds to load the model.
-        first_s: Seconds from then to the first text of the first file: its first segment, but
-            all of it with openai-whisper, which gives nothing before.
+        first_s: Seconds from then to the first text of the first file: its first segment with
+            faster-whisper, all of it with the others, which give nothing before.
         runs: The times over all files that followed, in order.
         texts: The text of each file, from the last run.
         durations_s: Seconds of audio of each file.
@@ -208,13 +208,11 @@ def _answers(
 
 
 def _message(job: PeerJob, interpreter: str | None) -> dict[str, Any]:
-    settings, model = job.settings, job.model
-    if settings.system == "openai-whisper":
-        model = openai_checkpoint(model, interpreter=interpreter)
+    settings = job.settings
     return {
         "peer": settings.peer.name,
         "is_batched": settings.is_batched,
-        "model": str(model),
+        "model": str(peer_model(settings.peer.name, job.model, interpreter=interpreter)),
         "compute_type": settings.compute_type,
         "threads": job.threads,
         "options": settings.options(),

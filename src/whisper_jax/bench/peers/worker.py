@@ -21,31 +21,17 @@ _SEED = 0
 Transcriber = Callable[[str, "dict[str, Any]"], "tuple[Iterable[str], float]"]
 
 
-class _OpenAIWhisper:
-    """openai-whisper: a result is the whole text of a file, found window by window."""
+class _Reader:
+    """Decodes a recording, float32 at 16 kHz, for peers that want samples.
 
-    def __init__(self, job: "dict[str, Any]"):
-        self.job = job
-        self.torch: Any = importlib.import_module("torch")
-        self.whisper: Any = importlib.import_module("whisper")
+    Their own readers start an ffmpeg program, which many machines do not have.
+    """
+
+    def __init__(self) -> None:
         self.av: Any = importlib.import_module("av")
         self.numpy: Any = importlib.import_module("numpy")
 
-    def load(self) -> Transcriber:
-        job = self.job
-        self.torch.set_num_threads(job["threads"])
-        model = self.whisper.load_model(job["model"], device="cpu")
-
-        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
-            self.torch.manual_seed(_SEED)
-            samples = self._read(path)
-            text = model.transcribe(samples, **job["options"], **options)["text"]
-            return [text], len(samples) / _SAMPLE_RATE
-
-        return transcribe
-
-    def _read(self, path: str) -> Any:
-        # Its own reader starts an ffmpeg program, which many machines do not have.
+    def __call__(self, path: str) -> Any:
         resampler = self.av.AudioResampler(format="flt", layout="mono", rate=_SAMPLE_RATE)
         with self.av.open(path) as container:
             blocks = [
@@ -54,6 +40,29 @@ class _OpenAIWhisper:
                 for out in resampler.resample(frame)
             ]
         return self.numpy.concatenate(blocks)
+
+
+class _OpenAIWhisper:
+    """openai-whisper: a result is the whole text of a file, found window by window."""
+
+    def __init__(self, job: "dict[str, Any]"):
+        self.job = job
+        self.torch: Any = importlib.import_module("torch")
+        self.whisper: Any = importlib.import_module("whisper")
+        self.read = _Reader()
+
+    def load(self) -> Transcriber:
+        job = self.job
+        self.torch.set_num_threads(job["threads"])
+        model = self.whisper.load_model(job["model"], device="cpu")
+
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
+            self.torch.manual_seed(_SEED)
+            samples = self.read(path)
+            text = model.transcribe(samples, **job["options"], **options)["text"]
+            return [text], len(samples) / _SAMPLE_RATE
+
+        return transcribe
 
 
 class _FasterWhisper:
@@ -85,7 +94,106 @@ class _FasterWhisper:
         return transcribe
 
 
-_PEERS = {"openai-whisper": _OpenAIWhisper, "faster-whisper": _FasterWhisper}
+class _OpenVINO:
+    """OpenVINO GenAI: one window after the other; a result is the whole text of a file."""
+
+    def __init__(self, job: "dict[str, Any]"):
+        self.job = job
+        self.openvino_genai: Any = importlib.import_module("openvino_genai")
+        self.read = _Reader()
+
+    def load(self) -> Transcriber:
+        job = self.job
+        settings = {"INFERENCE_NUM_THREADS": job["threads"]}
+        if job["compute_type"] != "default":
+            settings["INFERENCE_PRECISION_HINT"] = job["compute_type"]
+        model = self.openvino_genai.WhisperPipeline(job["model"], "CPU", **settings)
+
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
+            config = model.get_generation_config()
+            if config.is_multilingual:
+                config.task = "transcribe"
+                if options["language"] is not None:
+                    config.language = f"<|{options['language']}|>"
+            for name, value in job["options"].items():
+                setattr(config, name, value)
+            samples = self.read(path)
+            return [str(model.generate(samples, config))], len(samples) / _SAMPLE_RATE
+
+        return transcribe
+
+
+class _Transformers:
+    """transformers: windows of all of a file in batches; a result is the whole text of a file."""
+
+    def __init__(self, job: "dict[str, Any]"):
+        self.job = job
+        self.torch: Any = importlib.import_module("torch")
+        self.transformers: Any = importlib.import_module("transformers")
+        self.read = _Reader()
+
+    def load(self) -> Transcriber:
+        job = self.job
+        self.torch.set_num_threads(job["threads"])
+        pipeline = self.transformers.pipeline(
+            "automatic-speech-recognition",
+            model=job["model"],
+            dtype=getattr(self.torch, job["compute_type"]),
+            device="cpu",
+            chunk_length_s=30,
+            batch_size=8,
+            # Without them it loses words where its windows overlap.
+            return_timestamps=True,
+        )
+        is_multilingual = pipeline.model.generation_config.is_multilingual
+
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
+            samples = self.read(path)
+            told = {**job["options"], **options}
+            if not is_multilingual:  # it will be told neither language nor task
+                told = {key: told[key] for key in told if key not in ("language", "task")}
+            audio = {"raw": samples, "sampling_rate": _SAMPLE_RATE}
+            text = pipeline(audio, generate_kwargs=told)["text"]
+            return [text], len(samples) / _SAMPLE_RATE
+
+        return transcribe
+
+
+class _WhisperCpp:
+    """whisper.cpp: one window after the other; a result is the whole text of a file."""
+
+    def __init__(self, job: "dict[str, Any]"):
+        self.job = job
+        self.pywhispercpp: Any = importlib.import_module("pywhispercpp.model")
+        self.read = _Reader()
+
+    def load(self) -> Transcriber:
+        job = self.job
+        model = self.pywhispercpp.Model(
+            job["model"],
+            params_sampling_strategy=int("beam_search" in job["options"]),
+            redirect_whispercpp_logs_to=None,
+            n_threads=job["threads"],
+            print_progress=False,
+            **job["options"],
+        )
+
+        def transcribe(path: str, options: "dict[str, Any]") -> "tuple[Iterable[str], float]":
+            samples = self.read(path)
+            # Without a language it detects one.
+            segments = model.transcribe(samples, language=options["language"] or "")
+            return [f" {segment.text}" for segment in segments], len(samples) / _SAMPLE_RATE
+
+        return transcribe
+
+
+_PEERS = {
+    "openai-whisper": _OpenAIWhisper,
+    "faster-whisper": _FasterWhisper,
+    "openvino-genai": _OpenVINO,
+    "transformers": _Transformers,
+    "whisper.cpp": _WhisperCpp,
+}
 
 
 def measure(job: "dict[str, Any]") -> "Iterator[dict[str, Any]]":
