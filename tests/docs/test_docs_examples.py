@@ -49,7 +49,7 @@ def test_segments_come_with_how_far_the_work_is(
 ):
     run("stream_segments.py", DATA / "jfk.flac", monkeypatch=monkeypatch)
     assert capsys.readouterr().out.splitlines() == [
-        "100%     0.00 s  And so, my fellow Americans, ask not what your country can do for you,",
+        "100%     0.00 s  And so my fellow Americans, ask not what your country can do for you,",
         "100%     8.00 s  ask what you can do for your country.",
         "2 segments in en",
     ]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
+from jaxlib.version import __version__ as jaxlib_version
 
 from whisper_jax.stored.files import cache_folder, limit_bytes, mark_used, trim, write_whole
 
@@ -95,7 +95,8 @@ class ProgramStore:
 
         try:
             client = self._devices[0].client
-            program = deserialize_and_load(*pickle.loads(body), client, self._devices)
+            executable, in_tree, out_tree = pickle.loads(body)
+            program = deserialize_and_load(executable, in_tree, out_tree, client, self._devices)
         except Exception as error:  # whatever it is, the program can be compiled
             _log.warning("%s cannot be loaded: %s; the program is compiled anew", path, error)
             return None
@@ -162,7 +163,7 @@ def _surroundings(devices: Sequence[Any]) -> str:
     variables = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "PJRT_NPROC")
     parts = (
         source_digest(_SOURCES),
-        (jax.__version__, jaxlib.__version__, client.platform, client.platform_version),
+        (jax.__version__, jaxlib_version, client.platform, client.platform_version),
         [(device.id, device.device_kind) for device in devices],
         sorted(processor_flags()) if client.platform == "cpu" else None,
         os.cpu_count(),
