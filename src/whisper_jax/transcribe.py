@@ -320,6 +320,7 @@ def model_config(
         cross_dtype=types.cross,
         min_slots=policy.min_slots(dims.n_text_state),
         min_rows_wide=policy.min_rows_wide,
+        rounds_as_written=policy.rounds_as_written,
     )
 
 

@@ -50,6 +50,8 @@ class ModelConfig:
         min_slots: The fewest slots that products with weights are computed for; few have other
             last bits on a CPU.
         min_rows_wide: The fewest rows of such a product while slots have several.
+        rounds_as_written: Numbers are rounded to the types that the program says, even where the
+            compiler could do without.
     """
 
     dims: ModelDims
@@ -60,6 +62,7 @@ class ModelConfig:
     cross_dtype: DTypeLike
     min_slots: int = 1
     min_rows_wide: int = 1
+    rounds_as_written: bool = False
 
     def slots_computed(self, n_slots: int, n_rows: int) -> int:
         """How many slots of so many rows are computed, padding included."""

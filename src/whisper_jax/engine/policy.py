@@ -19,6 +19,7 @@ class DevicePolicy:
         min_rows: The fewest rows of a product with a weight; padding fills them up.
         min_rows_wide: The same while slots have several rows.
         min_numbers: The fewest numbers of an array on the way of a row.
+        rounds_as_written: Where numbers are rounded is not left to the compiler.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
         audio_buckets: Log-mel frames of a window that programs are compiled for, even numbers.
@@ -38,6 +39,7 @@ class DevicePolicy:
     min_rows: int = 1
     min_rows_wide: int = 1
     min_numbers: int = 1
+    rounds_as_written: bool = False
     encode_limit: int
     prefill_limit: int
     audio_buckets: tuple[int, ...] = (1000, 1500, 2000, 2500, 3000)
@@ -69,7 +71,8 @@ class DevicePolicy:
 # 32, and for 40 and more); on whether slots are a power of two, where slots have several rows; on
 # whether an array has fewer than 4096 numbers; and on how many windows or prompts share a call. So
 # rows are padded, caches are long enough, and a call has one window or prompt (which is also the
-# fastest): text does not depend on what else is being transcribed.
+# fastest): text does not depend on what else is being transcribed. Where the compiler may leave
+# out the rounding to bfloat16, it does so by what it has fused, and that depends on the slots too.
 CPU = DevicePolicy(
     max_steps=16,
     stop_after=1,
@@ -77,6 +80,7 @@ CPU = DevicePolicy(
     min_rows=8,
     min_rows_wide=40,
     min_numbers=4096,
+    rounds_as_written=True,
     encode_limit=1,
     prefill_limit=1,
     cache_dtype="float32",

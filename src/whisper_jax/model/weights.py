@@ -1,6 +1,8 @@
 """The weight algebra: a weight is one of three kinds, and one `matmul` serves them all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,26 @@ class LoraWeight:
 
 
 type Weight = Array | Int8Weight | LoraWeight
+
+
+def weight_axes(
+    w: Weight, axes: tuple[str | None, ...], place: Callable[..., Any]
+) -> Any:
+    """The weight with what ``place`` says of each array's logical axes in place of the array.
+
+    Args:
+        w: The weight.
+        axes: Logical axes of the plain weight that it stands for.
+        place: What is wanted of logical axes.
+    """
+    match w:
+        case Int8Weight():
+            return Int8Weight(place(*axes), place(axes[1]))
+        case LoraWeight():
+            base = weight_axes(w.base, axes, place)
+            return LoraWeight(base, place(axes[0], None), place(None, axes[1]), w.alpha)
+        case _:
+            return place(*axes)
 
 
 def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_out"]:
