@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from whisper_jax.audio.decode import AudioInput
@@ -31,7 +30,8 @@ from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.memory import memory_plan, slots_for
 from whisper_jax.engine.policy import DevicePolicy, policy_for
-from whisper_jax.engine.threads import has_spare_thread
+from whisper_jax.engine.sharding import device_mesh
+from whisper_jax.engine.threads import has_spare_thread, offer_cpu_devices
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import ComputeType, TranscribeOptions, transcribe_options
@@ -53,6 +53,8 @@ def load_model(
     device: str | None = None,
     compute_type: ComputeType = "auto",
     batch_size: int | None = None,
+    n_devices: int | None = None,
+    model_parallel: int = 1,
     offline: bool | None = None,
     on_download: Callable[[DownloadProgress], None] | None = None,
 ) -> "Whisper":
@@ -68,7 +70,11 @@ def load_model(
             layers, and on a CPU the audio's keys and values, in int8; and ``int8``, whose other
             numbers are chosen by the hardware.
         batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
-            is memory for, up to 32 on a CPU and 64 elsewhere.
+            is memory for, up to 32 for each copy of the model on a CPU and 64 elsewhere.
+        n_devices: Devices to share the windows out over; None takes as many as one copy of the
+            model needs. A CPU is as many devices as asked for, if JAX has not started yet.
+        model_parallel: Devices that share one copy of the model, for models that are too large
+            for one; ``n_devices`` is a multiple of it.
         offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
         on_download: Told how far a download is.
 
@@ -76,7 +82,7 @@ def load_model(
         The model; close it, or use it as a context manager, to give its memory back.
 
     Raises:
-        OptionError: There is no such device or compute type.
+        OptionError: There is no such device or compute type, or not so many devices.
         ModelError: The weights cannot be had or read.
     """
     if compute_type not in get_args(ComputeType.__value__):
@@ -84,20 +90,20 @@ def load_model(
         raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
-    has_spare_thread()  # before JAX starts its devices
-    devices = _devices(device)
+    mesh = _mesh(device, model_parallel if n_devices is None else n_devices, model_parallel)
+    devices, n_shards = list(mesh.devices.flat), mesh.shape["data"]
     enable_compilation_cache()
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
     types = number_types(compute_type, policy, devices[0].platform)
     config = model_config(checkpoint.dims, tokenizer, policy, types)
-    plan = memory_plan(checkpoint.dims, types, policy)
-    batch_size = slots_for(plan, devices[0], batch_size or policy.most_slots)
-    mesh = Mesh(np.array(devices[:1]), ("data",))
+    plan = memory_plan(checkpoint.dims, types, policy, n_model=model_parallel)
+    most = policy.most_slots * n_shards if batch_size is None else batch_size
+    n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
     programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
-    engine, counts = start_lanes(str(name), programs, policy, batch_size)
-    return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, batch_size)
+    engine, counts = start_lanes(str(name), programs, policy, n_windows)
+    return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, n_windows)
 
 
 class Whisper:
@@ -324,11 +330,19 @@ def model_config(
     )
 
 
-def _devices(platform: str | None) -> list[Any]:
+def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:
+    """A mesh of the first so many devices of a platform."""
+    offer_cpu_devices(n_devices)  # both before JAX starts its devices
+    has_spare_thread()
     try:
-        return jax.devices(platform)
+        devices = jax.devices(platform)
     except RuntimeError as error:
         raise OptionError(
             f"no device {platform!r}; this installation of JAX has "
             f"{', '.join(sorted({device.platform for device in jax.devices()}))}"
         ) from error
+    if not 1 <= n_devices <= len(devices):
+        raise OptionError(
+            f"n_devices is {n_devices}; JAX has {len(devices)} of platform {devices[0].platform}"
+        )
+    return device_mesh(devices[:n_devices], model_parallel)

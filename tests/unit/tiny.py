@@ -8,7 +8,6 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 from letters import letter_tokenizer
 from numpy.typing import NDArray
 

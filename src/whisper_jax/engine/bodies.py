@@ -1,4 +1,4 @@
-"""The device programs before they are lifted: what each computes for one shard, from which inputs."""
+"""The device programs before they are lifted: what each computes for one shard, and from what."""
 
 from collections.abc import Callable
 from enum import Enum, auto

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from whisper_jax.engine.policy import DevicePolicy
-from whisper_jax.model.params import Linear, WhisperParams
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.params import Linear, WhisperParams, is_leaf, spec
 from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType
 
@@ -75,6 +76,16 @@ def cast_params(params: WhisperParams, types: NumberTypes) -> WhisperParams:
         return Linear(weight, None if node.bias is None else cast(node.bias))
 
     return jax.tree.map(cast_linear, params, is_leaf=lambda node: isinstance(node, Linear))
+
+
+def weight_shapes(dims: ModelDims, types: NumberTypes) -> WhisperParams:
+    """A model's weights by shape and type alone."""
+
+    def of_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+
+    floats = jax.tree.map(of_leaf, spec(dims), is_leaf=is_leaf)
+    return jax.eval_shape(lambda params: cast_params(params, types), floats)
 
 
 def processor_flags() -> frozenset[str]:

@@ -23,7 +23,8 @@ def start_lanes(
     model: str, programs: DevicePrograms, policy: DevicePolicy, batch_size: int
 ) -> tuple["Lanes", list[DeviceCounts]]:
     """Engines with room for ``batch_size`` windows in all, and what each of their pools counts."""
-    is_worthwhile = has_spare_thread() and usable_cores() > 1
+    # Devices that wait for each other within a program must not be kept by another one.
+    is_worthwhile = programs.n_devices == 1 and has_spare_thread() and usable_cores() > 1
     n_lanes = min(policy.n_lanes, batch_size) if is_worthwhile else 1
     pools = [DevicePool(programs, policy) for _ in range(n_lanes)]
     engine = Lanes(n_lanes)
@@ -37,9 +38,9 @@ def start_lanes(
     return engine, [pool.counts for pool in pools]
 
 
-def _scheduler(policy: DevicePolicy, n_shards: int, n_slots: int) -> Scheduler:
+def _scheduler(policy: DevicePolicy, n_shards: int, n_windows: int) -> Scheduler:
     return Scheduler(
-        slot_buckets=policy.slot_buckets_up_to(n_slots),
+        slot_buckets=policy.slot_buckets_up_to(-(-n_windows // n_shards)),
         n_shards=n_shards,
         batch_limits={
             Kind.ENCODE: policy.encode_limit,

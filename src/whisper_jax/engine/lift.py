@@ -91,6 +91,7 @@ class DevicePrograms:
     def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
         self.config = config
         self.n_shards = mesh.shape["data"]
+        self.n_devices = mesh.size
         self._lift = Lift(config, mesh)
         self._params = jax.device_put(params, self._lift.shardings(Lies.WEIGHTS, params))
         self._lock = threading.Lock()

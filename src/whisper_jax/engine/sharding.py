@@ -53,8 +53,13 @@ class Layout:
             "mlp": math.gcd(dims.n_mlp_audio, dims.n_mlp_text),
             "vocab": dims.n_vocab,
         }
-        is_split = [name for name, n_parts in parts.items() if n_parts % n_model == 0]
+        is_split = [name for name, n in parts.items() if n % n_model == 0]
+        self._n_parts = dict.fromkeys(is_split, n_model)
         self._mesh_axis = dict.fromkeys(is_split, "model") | {"slot": "data"}
+
+    def n_parts(self, axis: str) -> int:
+        """Into how many parts a logical axis of the model is split."""
+        return self._n_parts.get(axis, 1)
 
     def of_params(self, params: WhisperParams) -> WhisperParams:
         """Of the weights; arrays or their shapes will do."""
