@@ -20,16 +20,15 @@ from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.checkpoints.load import load_checkpoint
-from whisper_jax.decoding.loop import ModelConfig
-from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
+from whisper_jax.engine.attention import fastest_attention
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
-from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
+from whisper_jax.engine.compute import cast_params, model_config, number_types
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.memory import memory_plan, slots_for
-from whisper_jax.engine.policy import DevicePolicy, policy_for
+from whisper_jax.engine.policy import policy_for
 from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.engine.threads import has_spare_thread, offer_cpu_devices
 from whisper_jax.errors import OptionError
@@ -97,7 +96,7 @@ def load_model(
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
     policy = policy_for(devices[0].platform)
     types = number_types(compute_type, policy, devices[0].platform)
-    config = model_config(checkpoint.dims, tokenizer, policy, types)
+    config = fastest_attention(model_config(checkpoint.dims, types, policy), types, mesh)
     plan = memory_plan(checkpoint.dims, types, policy, n_model=model_parallel)
     most = policy.most_slots * n_shards if batch_size is None else batch_size
     n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
@@ -305,29 +304,6 @@ def _segments(run: Run) -> Iterator[Segment]:
             yield from event.segments
         elif event[1].error is not None:
             raise event[1].error
-
-
-def model_config(
-    dims: ModelDims, tokenizer: WhisperTokenizer, policy: DevicePolicy, types: NumberTypes
-) -> ModelConfig:
-    """What the device programs of a model are compiled for."""
-    special = tokenizer.special
-    return ModelConfig(
-        dims=dims,
-        ids=TokenIds(
-            eot=special.eot,
-            no_speech=special.no_speech,
-            no_timestamps=special.no_timestamps,
-            timestamp_begin=special.timestamp_begin,
-        ),
-        sot=special.sot,
-        compute_dtype=types.floats,
-        cache_dtype=types.cache,
-        cross_dtype=types.cross,
-        min_slots=policy.min_slots(dims.n_text_state),
-        min_rows_wide=policy.min_rows_wide,
-        rounds_as_written=policy.rounds_as_written,
-    )
 
 
 def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:

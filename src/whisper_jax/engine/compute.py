@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.engine.policy import DevicePolicy
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import Linear, WhisperParams, is_leaf, spec
 from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType
+from whisper_jax.text.special import special_tokens
 
 _FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instructions that multiply bfloat16 matrices, as Linux names them (x86 and Arm)."""
@@ -58,6 +61,28 @@ def number_types(compute_type: ComputeType, policy: DevicePolicy, platform: str)
         has_int8_weights=is_int8,
         cache=policy.cache_dtype or floats,
         cross="int8" if holds_int8 else policy.cache_dtype or floats,
+    )
+
+
+def model_config(dims: ModelDims, types: NumberTypes, policy: DevicePolicy) -> ModelConfig:
+    """What the device programs of a model are compiled for."""
+    special = special_tokens(dims.n_vocab)
+    return ModelConfig(
+        dims=dims,
+        ids=TokenIds(
+            eot=special.eot,
+            no_speech=special.no_speech,
+            no_timestamps=special.no_timestamps,
+            timestamp_begin=special.timestamp_begin,
+        ),
+        sot=special.sot,
+        compute_dtype=types.floats,
+        cache_dtype=types.cache,
+        cross_dtype=types.cross,
+        min_slots=policy.min_slots(dims.n_text_state),
+        min_rows_wide=policy.min_rows_wide,
+        rounds_as_written=policy.rounds_as_written,
+        attention=policy.attention,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from whisper_jax.model.layers import AttentionKind
 from whisper_jax.options import MAX_HYPOTHESES
 
 
@@ -19,6 +20,7 @@ class DevicePolicy:
         min_rows: The fewest rows of a product with a weight; padding fills them up.
         min_rows_wide: The same while slots have several rows.
         min_numbers: The fewest numbers of an array on the way of a row.
+        attention: How the encoder attends, if nothing faster is found (`fastest_attention`).
         rounds_as_written: Where numbers are rounded is not left to the compiler.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
@@ -39,6 +41,7 @@ class DevicePolicy:
     min_rows: int = 1
     min_rows_wide: int = 1
     min_numbers: int = 1
+    attention: AttentionKind = "plain"
     rounds_as_written: bool = False
     encode_limit: int
     prefill_limit: int
@@ -89,7 +92,13 @@ CPU = DevicePolicy(
     n_lanes=2,
 )
 ACCELERATOR = DevicePolicy(
-    max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8, most_slots=64
+    max_steps=8,
+    stop_after=4,
+    reads_late=True,
+    attention="xla",
+    encode_limit=4,
+    prefill_limit=8,
+    most_slots=64,
 )
 
 

@@ -45,6 +45,12 @@ class Sizes:
     prompt_length: int = 8
 
 
+def window_shapes(n_windows: int, n_heard: int) -> Windows:
+    """Windows of a call, of each ``n_heard`` log-mel frames."""
+    n_samples = MARGIN_BEFORE + n_heard * HOP + MARGIN_AFTER
+    return Windows(_floats(n_windows, n_samples), _integers(n_windows), _floats(n_windows))
+
+
 def program_shapes(
     lift: Lift, types: NumberTypes, sizes: Sizes
 ) -> dict[str, tuple[Body, tuple[Any, ...]]]:
@@ -59,9 +65,8 @@ def program_shapes(
         return jax.eval_shape(lift.jit(body, args), *args)
 
     state = add(bodies.empty(config, sizes.n_slots, sizes.n_rows, sizes.n_positions))
-    n_samples = MARGIN_BEFORE + sizes.n_heard * HOP + MARGIN_AFTER
     n = sizes.n_windows * n_shards
-    windows = Windows(_floats(n, n_samples), _integers(n), _floats(n))
+    windows = window_shapes(n, sizes.n_heard)
     encoded, _ = add(bodies.encode(config), weights, windows)
     add(bodies.PUT, state.cross, encoded, _integers(n))
     entries = _integers(sizes.n_prompts * n_shards)

@@ -1,5 +1,7 @@
 """The parts that encoder and decoder share: linear layers, normalisation, attention, sinusoids."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,9 @@ from whisper_jax.model.params import LayerNorm, Linear, Mlp
 from whisper_jax.model.weights import matmul
 
 NORM_EPSILON = 1e-5
+
+type AttentionKind = Literal["plain", "xla", "cudnn"]
+"""How the encoder attends: with `attend`, or with JAX's own attention, implemented by either."""
 
 
 def linear(p: Linear, x: Float[Array, "*batch d_in"]) -> Float[Array, "*batch d_out"]:

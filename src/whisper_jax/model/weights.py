@@ -39,7 +39,7 @@ def weight_axes(w: Weight, axes: tuple[str | None, ...], place: Callable[..., An
     """The weight with what ``place`` says of each array's logical axes in place of the array.
 
     Args:
-        w: The weight.
+        w: The weight, or shapes in its place.
         axes: Logical axes of the plain weight that it stands for.
         place: What is wanted of logical axes.
     """
