@@ -161,6 +161,7 @@ def append_json_lines(
         "long_form": plan.long_form,
         "threads": plan.threads,
         "device": plan.device,
+        "n_devices": plan.n_devices,
         "cold": plan.cold,
         "n_recordings": len(plan.recordings),
         "machine": asdict(machine),

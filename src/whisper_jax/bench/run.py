@@ -49,6 +49,7 @@ class Plan:
         long_form: How ours goes through a recording: see `TranscribeOptions`.
         threads: Cores that every process is pinned to, and threads of the peers.
         device: JAX platform of ours, or None for JAX's choice; the peers run on the CPU.
+        n_devices: Devices of it that share the windows out.
         runs: Rounds; each has one process of every configuration.
         peers: Names of systems of `whisper_jax.bench.peers.settings.SYSTEMS`.
         peer_compute_types: What the peers compute in; openai-whisper knows float32 alone.
@@ -63,6 +64,7 @@ class Plan:
     long_form: LongForm = "sequential"
     threads: int
     device: str | None = None
+    n_devices: int = 1
     runs: int = 1
     peers: tuple[str, ...] = ()
     peer_compute_types: tuple[str, ...] = ("float32", "int8")
@@ -77,7 +79,7 @@ class Plan:
             )
         if not self.peer_compute_types:
             raise OptionError("no compute type for the peers; give float32, int8 or both")
-        for name in ("batch_size", "threads", "runs"):
+        for name in ("batch_size", "threads", "n_devices", "runs"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
         transcribe_options(self.options)
@@ -230,6 +232,7 @@ class RealProcesses:
                 "kind": "transcribe",
                 "compute_type": configuration.compute_type,
                 "options": self._plan.options,
+                "n_devices": self._plan.n_devices,
                 "files": files,
             }
         )

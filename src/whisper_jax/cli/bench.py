@@ -43,6 +43,12 @@ _Device = Annotated[
         metavar="NAME", help="cpu, cuda, rocm or tpu, for whisper-jax; peers use the CPU."
     ),
 ]
+_NDevices = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="N", help="Devices that share the windows out, for whisper-jax; of any kind."
+    ),
+]
 _Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Cores every process may use; all by default."),
@@ -83,6 +89,7 @@ def bench_command(
     beam_size: _BeamSize = 1,
     long_form: _LongForm = "sequential",
     device: _Device = None,
+    n_devices: _NDevices = 1,
     threads: _Threads = None,
     runs: _Runs = 1,
     against: _Against = None,
@@ -110,6 +117,7 @@ def bench_command(
             beam_size=beam_size,
             long_form=long_form,
             device=device,
+            n_devices=n_devices,
             runs=runs,
             peers=_names(against or ""),
             peer_compute_types=_names(peer_compute_types),

@@ -35,7 +35,7 @@ class LoraWeight:
 type Weight = Array | Int8Weight | LoraWeight
 
 
-def weight_axes(w: Weight, axes: tuple[str | None, ...], place: Callable[..., Any]) -> Any:
+def weight_axes(w: Any, axes: tuple[str | None, ...], place: Callable[..., Any]) -> Any:
     """The weight with what ``place`` says of each array's logical axes in place of the array.
 
     Args:
