@@ -307,11 +307,11 @@ def _segments(run: Run) -> Iterator[Segment]:
 
 
 def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:
-    """A mesh of the first so many devices of a platform."""
+    """A mesh of the first so many devices of a platform that are this process's own."""
     offer_cpu_devices(n_devices)  # both before JAX starts its devices
     has_spare_thread()
     try:
-        devices = jax.devices(platform)
+        devices = jax.local_devices(backend=platform)
     except RuntimeError as error:
         raise OptionError(
             f"no device {platform!r}; this installation of JAX has "
