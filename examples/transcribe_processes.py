@@ -22,6 +22,7 @@ import whisper_jax
 
 
 def main(coordinator: str, n_processes: int, process: int, output: Path, files: list[str]) -> None:
+    """Transcribe this process's share; process 0 writes what all have found."""
     # Before anything else is asked of JAX.
     jax.distributed.initialize(coordinator, n_processes, process)
     mine = files[process::n_processes]

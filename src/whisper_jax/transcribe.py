@@ -8,6 +8,7 @@ the programs through the engine.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -97,10 +98,18 @@ def load_model(
     policy = policy_for(devices[0].platform)
     types = number_types(compute_type, policy, devices[0].platform)
     config = fastest_attention(model_config(checkpoint.dims, types, policy), types, mesh)
+    if not policy.joins_shards and n_shards > 1:
+        config = replace(config, is_single_threaded=True)
     plan = memory_plan(checkpoint.dims, types, policy, n_model=model_parallel)
     most = policy.most_slots * n_shards if batch_size is None else batch_size
     n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
-    programs = DevicePrograms(cast_params(checkpoint.params, types), config, mesh)
+    params = cast_params(checkpoint.params, types)
+    meshes = (
+        [mesh]
+        if policy.joins_shards
+        else [device_mesh(row, model_parallel) for row in mesh.devices]
+    )
+    programs = [DevicePrograms(params, config, one) for one in meshes]
     engine, counts = start_lanes(str(name), programs, policy, n_windows)
     return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, n_windows)
 

@@ -84,7 +84,7 @@ def pool(
 @contextmanager
 def whisper(batch_size: int = 8) -> Iterator[Whisper]:
     """The tiny model, ready to transcribe: its texts are nonsense, of one token a letter."""
-    engine, counts = start_lanes("tiny", programs(1, FLOAT32), CPU, batch_size)
+    engine, counts = start_lanes("tiny", [programs(1, FLOAT32)], CPU, batch_size)
     model = Whisper("tiny", DIMS, letter_tokenizer(), engine, counts, batch_size)
     with model:
         yield model

@@ -53,6 +53,8 @@ class ModelConfig:
         min_rows_wide: The fewest rows of such a product while slots have several.
         rounds_as_written: Numbers are rounded to the types that the program says, even where the
             compiler could do without.
+        is_single_threaded: A program keeps to one thread of a CPU, whose other threads have
+            programs of their own.
         attention: How the encoder attends.
     """
 
@@ -65,6 +67,7 @@ class ModelConfig:
     min_slots: int = 1
     min_rows_wide: int = 1
     rounds_as_written: bool = False
+    is_single_threaded: bool = False
     attention: AttentionKind = "plain"
 
     def slots_computed(self, n_slots: int, n_rows: int) -> int:

@@ -62,7 +62,11 @@ class Lift:
 
     def compile(self, body: Body, args: tuple[Any, ...]) -> Any:
         """The program, compiled for the mesh's devices."""
-        options = {"xla_allow_excess_precision": False} if self.config.rounds_as_written else None
+        options: dict[str, str | bool] = {}
+        if self.config.rounds_as_written:
+            options["xla_allow_excess_precision"] = False
+        if self.config.is_single_threaded:
+            options["xla_cpu_multi_thread_eigen"] = False
         return self.jit(body, args).lower(*args).compile(compiler_options=options)
 
     def shardings(self, lies: Lies, tree: Any) -> Any:

@@ -31,6 +31,8 @@ class DevicePolicy:
         reads_int8: Cross-attention keys and values in int8 are read faster than floats.
         most_slots: Slots that are enough: more would not be faster.
         n_lanes: Pools that share the device, each with its thread.
+        joins_shards: One program runs on all copies of the model at once; else each copy has its
+            own pool, and none waits for another.
     """
 
     max_steps: int
@@ -52,6 +54,7 @@ class DevicePolicy:
     reads_int8: bool = False
     most_slots: int
     n_lanes: int = 1
+    joins_shards: bool = True
 
     def min_slots(self, width: int) -> int:
         """The fewest slots that products are computed for, in a model of this width."""
@@ -90,6 +93,7 @@ CPU = DevicePolicy(
     reads_int8=True,
     most_slots=32,
     n_lanes=2,
+    joins_shards=False,
 )
 ACCELERATOR = DevicePolicy(
     max_steps=8,
