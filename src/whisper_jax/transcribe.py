@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
-from whisper_jax.checkpoints.load import load_checkpoint
+from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.attention import fastest_attention
 from whisper_jax.engine.compilation_cache import enable_compilation_cache
@@ -91,26 +91,10 @@ def load_model(
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
     mesh = _mesh(device, model_parallel if n_devices is None else n_devices, model_parallel)
-    devices, n_shards = list(mesh.devices.flat), mesh.shape["data"]
     enable_compilation_cache()
     checkpoint = load_checkpoint(resolve_model(name, offline=offline, on_progress=on_download))
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.dims.n_vocab)
-    policy = policy_for(devices[0].platform)
-    types = number_types(compute_type, policy, devices[0].platform)
-    config = fastest_attention(model_config(checkpoint.dims, types, policy), types, mesh)
-    if not policy.joins_shards and n_shards > 1:
-        config = replace(config, is_single_threaded=True)
-    plan = memory_plan(checkpoint.dims, types, policy, n_model=model_parallel)
-    most = policy.most_slots * n_shards if batch_size is None else batch_size
-    n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
-    params = cast_params(checkpoint.params, types)
-    meshes = (
-        [mesh]
-        if policy.joins_shards
-        else [device_mesh(row, model_parallel) for row in mesh.devices]
-    )
-    programs = [DevicePrograms(params, config, one) for one in meshes]
-    engine, counts = start_lanes(str(name), programs, policy, n_windows)
+    engine, counts, n_windows = _start(str(name), checkpoint, compute_type, mesh, batch_size)
     return Whisper(str(name), checkpoint.dims, tokenizer, engine, counts, n_windows)
 
 
@@ -313,6 +297,31 @@ def _segments(run: Run) -> Iterator[Segment]:
             yield from event.segments
         elif event[1].error is not None:
             raise event[1].error
+
+
+def _start(
+    name: str,
+    checkpoint: Checkpoint,
+    compute_type: ComputeType,
+    mesh: Mesh,
+    batch_size: int | None,
+) -> tuple[EngineLike, list[DeviceCounts], int]:
+    """An engine for a checkpoint, what its pools count, and how many windows it has room for."""
+    devices, n_shards, dims = list(mesh.devices.flat), mesh.shape["data"], checkpoint.dims
+    policy = policy_for(devices[0].platform)
+    types = number_types(compute_type, policy, devices[0].platform)
+    config = fastest_attention(model_config(dims, types, policy), types, mesh)
+    plan = memory_plan(dims, types, policy, n_model=mesh.shape["model"])
+    most = policy.most_slots * n_shards if batch_size is None else batch_size
+    n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
+    meshes = [mesh]
+    if not policy.joins_shards and n_shards > 1:
+        meshes = [device_mesh(row, mesh.shape["model"]) for row in mesh.devices]
+        config = replace(config, is_single_threaded=True)
+    params = cast_params(checkpoint.params, types)
+    programs = [DevicePrograms(params, config, one) for one in meshes]
+    engine, counts = start_lanes(name, programs, policy, n_windows)
+    return engine, counts, n_windows
 
 
 def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:

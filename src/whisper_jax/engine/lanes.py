@@ -34,7 +34,7 @@ def start_lanes(
     # Devices that wait for each other within a program must not be kept by another one.
     is_alone = len(programs) == 1 and programs[0].n_devices == 1
     if is_alone and has_spare_thread() and usable_cores() > 1:
-        programs = programs * min(policy.n_lanes, batch_size)
+        programs = [programs[0]] * min(policy.n_lanes, batch_size)
     pools, n_lanes = [DevicePool(one, policy) for one in programs], len(programs)
     engine = Lanes(n_lanes)
     engine.add_pool(
