@@ -8,7 +8,7 @@ the programs through the engine.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,18 +22,18 @@ from jax.sharding import Mesh
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
-from whisper_jax.decoding.loop import ModelConfig
-from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
 from whisper_jax.engine.ahead import AheadReader
-from whisper_jax.engine.compute import NumberTypes, number_types
+from whisper_jax.engine.attention import fastest_attention
+from whisper_jax.engine.compute import NumberTypes, model_config, number_types
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.memory import memory_plan, slots_for
 from whisper_jax.engine.policy import DevicePolicy, policy_for
-from whisper_jax.engine.threads import has_spare_thread
-from whisper_jax.engine.weights import prepare_weights
+from whisper_jax.engine.sharding import device_mesh
+from whisper_jax.engine.threads import has_spare_thread, offer_cpu_devices
+from whisper_jax.engine.weights import PreparedWeights, prepare_weights
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
@@ -42,7 +42,6 @@ from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import Origin
 from whisper_jax.speech.cutting import Cutting
 from whisper_jax.text import WhisperTokenizer, load_tokenizer
-from whisper_jax.text.special import special_tokens
 from whisper_jax.types import Segment, Transcript
 
 type OnProgress = Callable[[FileProgress], None]
@@ -56,6 +55,8 @@ def load_model(
     device: str | None = None,
     compute_type: ComputeType = "auto",
     batch_size: int | None = None,
+    n_devices: int | None = None,
+    model_parallel: int = 1,
     offline: bool | None = None,
     on_download: Callable[[DownloadProgress], None] | None = None,
 ) -> "Whisper":
@@ -71,7 +72,11 @@ def load_model(
             layers, and on a CPU the audio's keys and values, in int8; and ``int8``, whose other
             numbers are chosen by the hardware.
         batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
-            is memory for, up to 32 on a CPU and 64 elsewhere.
+            is memory for, up to 32 for each copy of the model on a CPU and 64 elsewhere.
+        n_devices: Devices to share the windows out over; None takes as many as one copy of the
+            model needs. A CPU is as many devices as asked for, if JAX has not started yet.
+        model_parallel: Devices that share one copy of the model, for models that are too large
+            for one; ``n_devices`` is a multiple of it.
         offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
         on_download: Told how far a download is.
 
@@ -79,7 +84,7 @@ def load_model(
         The model; close it, or use it as a context manager, to give its memory back.
 
     Raises:
-        OptionError: There is no such device or compute type.
+        OptionError: There is no such device or compute type, or not so many devices.
         ModelError: The weights cannot be had or read.
     """
     if compute_type not in get_args(ComputeType.__value__):
@@ -87,21 +92,15 @@ def load_model(
         raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
-    has_spare_thread()  # before JAX starts its devices
-    devices = _devices(device)
-    policy = policy_for(devices[0].platform)
-    types = number_types(compute_type, policy, devices[0].platform)
+    mesh = _mesh(device, model_parallel if n_devices is None else n_devices, model_parallel)
+    platform = mesh.devices.flat[0].platform
+    policy = policy_for(platform)
+    types = number_types(compute_type, policy, platform)
     path = resolve_model(name, offline=offline, on_progress=on_download)
     weights = prepare_weights(path, types)
-    config = model_config(weights.dims, policy, types)
-    plan = memory_plan(weights.dims, types, policy)
-    batch_size = slots_for(plan, devices[0], batch_size or policy.most_slots)
-    mesh = Mesh(np.array(devices[:1]), ("data",))
-    programs = DevicePrograms(weights.params, config, mesh)
-    ahead = AheadReader(programs, policy, policy.slot_buckets[0])
+    engine, counts, n_windows, ahead = _start(str(name), weights, types, policy, mesh, batch_size)
     tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
-    engine, counts = start_lanes(str(name), programs, policy, batch_size)
-    return Whisper(str(name), weights.dims, tokenizer, engine, counts, batch_size, ahead=ahead)
+    return Whisper(str(name), weights.dims, tokenizer, engine, counts, n_windows, ahead=ahead)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -343,31 +342,46 @@ def _segments(run: Run) -> Iterator[Segment]:
             raise event[1].error
 
 
-def model_config(dims: ModelDims, policy: DevicePolicy, types: NumberTypes) -> ModelConfig:
-    """What the device programs of a model are compiled for."""
-    special = special_tokens(dims.n_vocab)
-    return ModelConfig(
-        dims=dims,
-        ids=TokenIds(
-            eot=special.eot,
-            no_speech=special.no_speech,
-            no_timestamps=special.no_timestamps,
-            timestamp_begin=special.timestamp_begin,
-        ),
-        sot=special.sot,
-        compute_dtype=types.floats,
-        cache_dtype=types.cache,
-        cross_dtype=types.cross,
-        min_slots=policy.min_slots(dims.n_text_state),
-        min_rows_wide=policy.min_rows_wide,
-    )
+def _start(
+    name: str,
+    weights: PreparedWeights,
+    types: NumberTypes,
+    policy: DevicePolicy,
+    mesh: Mesh,
+    batch_size: int | None,
+) -> tuple[EngineLike, list[DeviceCounts], int, AheadReader]:
+    """An engine for a model, what its pools count, how many windows it has room for.
+
+    And what reads programs before they are asked for.
+    """
+    devices, n_shards, dims = list(mesh.devices.flat), mesh.shape["data"], weights.dims
+    config = fastest_attention(model_config(dims, types, policy), types, mesh)
+    plan = memory_plan(dims, types, policy, n_model=mesh.shape["model"])
+    most = policy.most_slots * n_shards if batch_size is None else batch_size
+    n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
+    meshes = [mesh]
+    if not policy.joins_shards and n_shards > 1:
+        meshes = [device_mesh(row, mesh.shape["model"]) for row in mesh.devices]
+        config = replace(config, is_single_threaded=True)
+    programs = [DevicePrograms(weights.params, config, one) for one in meshes]
+    ahead = AheadReader(programs[0], policy, policy.slot_buckets[0])
+    engine, counts = start_lanes(name, programs, policy, n_windows)
+    return engine, counts, n_windows, ahead
 
 
-def _devices(platform: str | None) -> list[Any]:
+def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:
+    """A mesh of the first so many devices of a platform that are this process's own."""
+    offer_cpu_devices(n_devices)  # both before JAX starts its devices
+    has_spare_thread()
     try:
-        return jax.devices(platform)
+        devices = jax.local_devices(backend=platform)
     except RuntimeError as error:
         raise OptionError(
             f"no device {platform!r}; this installation of JAX has "
             f"{', '.join(sorted({device.platform for device in jax.devices()}))}"
         ) from error
+    if not 1 <= n_devices <= len(devices):
+        raise OptionError(
+            f"n_devices is {n_devices}; JAX has {len(devices)} of platform {devices[0].platform}"
+        )
+    return device_mesh(devices[:n_devices], model_parallel)

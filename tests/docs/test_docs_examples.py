@@ -1,7 +1,10 @@
 """Each example runs, and does what its first lines say."""
 
+import json
 import runpy
 import shutil
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +56,31 @@ def test_segments_come_with_how_far_the_work_is(
         "100%     8.00 s  ask what you can do for your country.",
         "2 segments in en",
     ]
+
+
+def test_two_processes_share_the_files_and_the_first_writes_all(tmp_path: Path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    names = ["jfk.flac", "lj.flac", "none.flac"]
+    files = [str(DATA / name) for name in names]
+    script, texts = EXAMPLES / "transcribe_processes.py", tmp_path / "texts.jsonl"
+    # The exit code of each is that of a process of its own.
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, address, "2", str(process), texts, *files],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for process in range(2)
+    ]
+    said = [process.communicate(timeout=300)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    rows = [json.loads(line) for line in texts.read_text().splitlines()]
+    assert [row["file"] for row in rows] == files
+    assert "ask what you can do for your country" in rows[0]["text"]
+    assert "printing" in rows[1]["text"].lower()
+    assert "no such file" in rows[2]["text"].lower()
 
 
 def test_the_fake_engine_hears_three_windows(

@@ -24,9 +24,9 @@ GIB = 1 << 30
 PLAN = MemoryPlan(weights=100, window=10, encoding=50, step=1)
 
 
-def plan_of(name: str, compute_type: ComputeType) -> MemoryPlan:
+def plan_of(name: str, compute_type: ComputeType, n_model: int = 1) -> MemoryPlan:
     types = number_types(compute_type, ACCELERATOR, "cuda")
-    return memory_plan(PUBLISHED[name], types, ACCELERATOR)
+    return memory_plan(PUBLISHED[name], types, ACCELERATOR, n_model=n_model)
 
 
 def test_the_plan_has_the_very_sizes_of_weights_and_slots() -> None:
@@ -81,7 +81,27 @@ def test_slots_are_as_many_as_fit() -> None:
 )
 def test_the_plan_for_large_models(gib: int, compute_type: ComputeType, n_slots: int) -> None:
     device: Any = SimpleNamespace(platform="cuda", memory_stats=lambda: {"bytes_limit": gib * GIB})
-    assert slots_for(plan_of("large-v2", compute_type), device, ACCELERATOR.most_slots) == n_slots
+    assert slots_for(plan_of("large-v2", compute_type), [device], ACCELERATOR.most_slots) == n_slots
+
+
+def test_devices_that_share_a_model_have_room_for_more() -> None:
+    one, two, three = (plan_of("large-v2", "bfloat16", n_model=n) for n in (1, 2, 3))
+    # All but embedding, positions, norms, convolutions and biases of full width is halved.
+    assert 0.5 < two.weights / one.weights < 0.53
+    # All but the rules and texts: caches are split by heads.
+    assert 0.5 < two.window / one.window < 0.51
+    assert two.encoding < 0.6 * one.encoding
+    assert two.step < one.step
+    assert two.slots_within(0.8 * 16 * GIB, 64) > one.slots_within(0.8 * 16 * GIB, 64)
+    # 20 heads and 51865 tokens do not make three parts, nor does a width of 5120.
+    assert three == one
+
+
+def test_devices_of_a_cpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 525)
+    cpu: Any = SimpleNamespace(platform="cpu")
+    assert slots_for(PLAN, [cpu], 64) == 16
+    assert slots_for(PLAN, [cpu, cpu], 64) == 4
 
 
 def test_what_is_free_is_what_the_device_or_the_system_says(
@@ -92,7 +112,7 @@ def test_what_is_free_is_what_the_device_or_the_system_says(
     assert free_bytes(device) == 700
     stats = None
     assert free_bytes(device) is None
-    assert slots_for(PLAN, device, 64) == 64
+    assert slots_for(PLAN, [device], 64) == 64
 
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9 kB\nMemAvailable:    5 kB\n")

@@ -8,7 +8,6 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from letters import letter_tokenizer
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import CPU, DevicePolicy
+from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams, initialise
 from whisper_jax.requests import Decode, DecodeRules, Encode
@@ -46,6 +46,7 @@ CONFIG = ModelConfig(
     cross_dtype="float32",
     min_slots=CPU.min_slots(DIMS.n_text_state),
     min_rows_wide=CPU.min_rows_wide,
+    rounds_as_written=True,
 )
 
 
@@ -68,8 +69,10 @@ BFLOAT16 = replace(FLOAT32, floats="bfloat16", int8_decoder=True, turns_weights=
 """As ``auto`` has it on a CPU."""
 
 
-def new_programs(n_devices: int = 1, types: NumberTypes = FLOAT32) -> DevicePrograms:
-    mesh = Mesh(np.array(jax.devices()[:n_devices]), ("data",))
+def new_programs(
+    n_devices: int = 1, types: NumberTypes = FLOAT32, model_parallel: int = 1
+) -> DevicePrograms:
+    mesh = device_mesh(jax.devices()[:n_devices], model_parallel)
     config = replace(
         CONFIG, compute_dtype=types.floats, cache_dtype=types.cache, cross_dtype=types.cross
     )
@@ -89,7 +92,7 @@ def pool(
 @contextmanager
 def whisper(batch_size: int = 8) -> Iterator[Whisper]:
     """The tiny model, ready to transcribe: its texts are nonsense, of one token a letter."""
-    engine, counts = start_lanes("tiny", programs(1, FLOAT32), CPU, batch_size)
+    engine, counts = start_lanes("tiny", [programs(1, FLOAT32)], CPU, batch_size)
     model = Whisper("tiny", DIMS, letter_tokenizer(), engine, counts, batch_size)
     with model:
         yield model

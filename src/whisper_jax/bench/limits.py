@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from whisper_jax.audio.units import N_WINDOW_SAMPLES
 from whisper_jax.bench.costs import (
@@ -25,14 +24,14 @@ from whisper_jax.bench.results import Limits, PartSpeed
 from whisper_jax.checkpoints import resolve_model
 from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
 from whisper_jax.decoding.loop import ModelConfig
-from whisper_jax.engine.compute import cast_params, number_types
+from whisper_jax.engine.compute import cast_params, model_config, number_types
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import bucket_of, policy_for
 from whisper_jax.engine.scheduler import Slot
+from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.options import ComputeType
 from whisper_jax.requests import Decode, DecodeRules, Encode
-from whisper_jax.transcribe import model_config
 
 _N_TIMED = 4
 _N_PROMPT = 4
@@ -96,10 +95,9 @@ def _parts(
 ) -> list[PartSpeed]:
     dims, policy = checkpoint.dims, policy_for(device.platform)
     types = number_types(compute_type, policy, device.platform)
-    config = model_config(dims, policy, types)
-    mesh = Mesh(np.array([device]), ("data",))
+    config = model_config(dims, types, policy)
     params = cast_params(checkpoint.params, types)
-    pool = DevicePool(DevicePrograms(params, config, mesh), policy)
+    pool = DevicePool(DevicePrograms(params, config, device_mesh([device])), policy)
     n_slots = policy.slot_buckets_up_to(batch_size or policy.most_slots)[-1]
     slots = [Slot(0, index) for index in range(n_slots)]
     pool.resize(n_slots, [])

@@ -31,6 +31,7 @@ class Plan:
         long_form: How ours goes through a recording: see `TranscribeOptions`.
         threads: Cores that every process is pinned to, and threads of the peers.
         device: JAX platform of ours, or None for JAX's choice; the peers run on the CPU.
+        n_devices: Devices of it that share the windows out.
         runs: Rounds; each has one process of every configuration.
         peers: Names of systems of `whisper_jax.bench.peers.settings.SYSTEMS`.
         peer_compute_types: Each peer runs in those of them that it knows, and one that knows a
@@ -50,6 +51,7 @@ class Plan:
     long_form: LongForm = "parallel"
     threads: int
     device: str | None = None
+    n_devices: int = 1
     runs: int = 1
     peers: tuple[str, ...] = ()
     peer_compute_types: tuple[str, ...] | None = None
@@ -68,6 +70,7 @@ class Plan:
             ("batch_size", 1 if self.batch_size is None else self.batch_size),
             ("batch_sizes", min(self.batch_sizes, default=1)),
             ("threads", self.threads),
+            ("n_devices", self.n_devices),
             ("runs", self.runs),
         ):
             if size < 1:

@@ -171,6 +171,7 @@ def settings_of(report: BenchReport, about: Mapping[str, Any]) -> dict[str, Any]
         "long_form": plan.long_form,
         "threads": plan.threads,
         "device": plan.device,
+        "n_devices": plan.n_devices,
         "cold": plan.cold,
         "neighbour": plan.neighbour,
         "n_recordings": len(plan.recordings),

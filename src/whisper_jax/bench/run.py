@@ -164,6 +164,7 @@ class RealProcesses:
                 "compute_type": configuration.compute_type,
                 "batch_size": configuration.batch_size or self._plan.batch_size,
                 "options": self._plan.options,
+                "n_devices": self._plan.n_devices,
                 "files": files,
             }
         )

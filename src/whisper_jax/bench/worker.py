@@ -97,6 +97,7 @@ def transcribe_job(job: dict[str, Any]) -> dict[str, Any]:
         device=job["device"],
         compute_type=job["compute_type"],
         batch_size=job["batch_size"],
+        n_devices=job["n_devices"],
     )
     loaded_s = time.perf_counter()
     with model:

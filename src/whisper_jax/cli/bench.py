@@ -80,6 +80,12 @@ _Device = Annotated[
         metavar="NAME", help="cpu, cuda, rocm or tpu, for whisper-jax; peers use the CPU."
     ),
 ]
+_NDevices = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="N", help="Devices that share the windows out, for whisper-jax; of any kind."
+    ),
+]
 _Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Cores every process may use; all by default."),
@@ -174,6 +180,7 @@ def bench_command(
     defaults: _Defaults = False,
     long_form: _LongForm = "parallel",
     device: _Device = None,
+    n_devices: _NDevices = 1,
     threads: _Threads = None,
     runs: _Runs = 1,
     against: _Against = None,
@@ -264,6 +271,7 @@ def _bench(given: SimpleNamespace) -> bool:
                 own_defaults=given.defaults,
                 long_form=given.long_form,
                 device=given.device,
+                n_devices=given.n_devices,
                 runs=given.runs,
                 peers=names_in(given.against or ("openai-whisper" if given.headline else "")),
                 peer_compute_types=given.peer_compute_types and names_in(given.peer_compute_types),

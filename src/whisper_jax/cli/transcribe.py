@@ -69,6 +69,19 @@ _BatchSize = Annotated[
         metavar="N",
     ),
 ]
+_NDevices = Annotated[
+    int | None,
+    option(
+        _MODEL,
+        "Devices that share the windows out; as many as --model-parallel if unset.",
+        min=1,
+        metavar="N",
+    ),
+]
+_ModelParallel = Annotated[
+    int,
+    option(_MODEL, "Devices that share one copy of a model too large for one.", min=1, metavar="N"),
+]
 _Offline = Annotated[
     bool | None, option(_MODEL, "Fetch nothing: use the weights in the cache.", "--offline")
 ]
@@ -95,6 +108,8 @@ def transcribe_command(
     device: _Device = None,
     compute_type: _ComputeType = "auto",
     batch_size: _BatchSize = None,
+    n_devices: _NDevices = None,
+    model_parallel: _ModelParallel = 1,
     offline: _Offline = None,
     output_dir: _OutputDir = None,
     formats: _Formats = None,
@@ -117,6 +132,8 @@ def transcribe_command(
                 "device": device,
                 "compute_type": compute_type,
                 "batch_size": batch_size,
+                "n_devices": n_devices,
+                "model_parallel": model_parallel,
                 "offline": offline,
             },
             options={field.name: getattr(options, field.name) for field in fields(options)},

@@ -31,6 +31,7 @@ from whisper_jax.model.cross import encode_for_decoder
 from whisper_jax.model.decoder import decode_tokens, decoder_logits
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.encoder import encode
+from whisper_jax.model.layers import AttentionKind
 from whisper_jax.model.params import WhisperParams
 
 _pytree = jax.tree_util.register_dataclass
@@ -50,6 +51,11 @@ class ModelConfig:
         min_slots: The fewest slots that products with weights are computed for; few have other
             last bits on a CPU.
         min_rows_wide: The fewest rows of such a product while slots have several.
+        rounds_as_written: Numbers are rounded to the types that the program says, even where the
+            compiler could do without.
+        is_single_threaded: A program keeps to one thread of a CPU, whose other threads have
+            programs of their own.
+        attention: How the encoder attends.
     """
 
     dims: ModelDims
@@ -60,6 +66,9 @@ class ModelConfig:
     cross_dtype: DTypeLike
     min_slots: int = 1
     min_rows_wide: int = 1
+    rounds_as_written: bool = False
+    is_single_threaded: bool = False
+    attention: AttentionKind = "plain"
 
     def slots_computed(self, n_slots: int, n_rows: int) -> int:
         """How many slots of so many rows are computed, padding included."""
@@ -113,7 +122,8 @@ def encode_windows(
     """
     log_mel = jax.vmap(log_mel_window, in_axes=(0, 0, 0, None))
     mel, peaks = log_mel(windows.samples, windows.n_frames, windows.peaks, config.dims.n_mels)
-    encoded = encode(params.encoder, config.dims, mel.astype(config.compute_dtype))
+    mel = mel.astype(config.compute_dtype)
+    encoded = encode(params.encoder, config.dims, mel, config.attention)
     n_audio_frames = jnp.full(encoded.shape[0], encoded.shape[1], jnp.int32)
     new = encode_for_decoder(
         params.decoder, config.dims, encoded, n_audio_frames, config.cross_dtype

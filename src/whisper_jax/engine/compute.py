@@ -8,11 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.engine.policy import DevicePolicy
-from whisper_jax.model.params import DecoderLayer, Linear, WhisperParams
+from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.params import DecoderLayer, Linear, WhisperParams, is_leaf, spec
 from whisper_jax.model.weights import quantise
 from whisper_jax.options import ComputeType
 from whisper_jax.stored.programs import processor_flags
+from whisper_jax.text.special import special_tokens
 
 _FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instructions that multiply bfloat16 matrices, as Linux names them (x86 and Arm)."""
@@ -68,6 +72,28 @@ def number_types(compute_type: ComputeType, policy: DevicePolicy, platform: str)
     )
 
 
+def model_config(dims: ModelDims, types: NumberTypes, policy: DevicePolicy) -> ModelConfig:
+    """What the device programs of a model are compiled for."""
+    special = special_tokens(dims.n_vocab)
+    return ModelConfig(
+        dims=dims,
+        ids=TokenIds(
+            eot=special.eot,
+            no_speech=special.no_speech,
+            no_timestamps=special.no_timestamps,
+            timestamp_begin=special.timestamp_begin,
+        ),
+        sot=special.sot,
+        compute_dtype=types.floats,
+        cache_dtype=types.cache,
+        cross_dtype=types.cross,
+        min_slots=policy.min_slots(dims.n_text_state),
+        min_rows_wide=policy.min_rows_wide,
+        rounds_as_written=policy.rounds_as_written,
+        attention=policy.attention,
+    )
+
+
 def cast_params(params: WhisperParams, types: NumberTypes) -> WhisperParams:
     """Matrices as the types say; biases, norms and other vectors in float32."""
     many_rows = partial(_cast, types=types, is_int8=types.int8_encoder, turn=False)
@@ -98,3 +124,13 @@ def _cast[T](tree: T, types: NumberTypes, is_int8: bool, turn: bool) -> T:
         return Linear(weight, None if node.bias is None else cast(node.bias))
 
     return jax.tree.map(cast_node, tree, is_leaf=lambda node: isinstance(node, Linear))
+
+
+def weight_shapes(dims: ModelDims, types: NumberTypes) -> WhisperParams:
+    """A model's weights by shape and type alone."""
+
+    def of_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+
+    floats = jax.tree.map(of_leaf, spec(dims), is_leaf=is_leaf)
+    return jax.eval_shape(lambda params: cast_params(params, types), floats)

@@ -1,9 +1,10 @@
-"""Several engines side by side on one device: while one waits for a core, another has work.
+"""Several engines side by side, on one device or on several.
 
 A decode step is hundreds of small operations, most of them too small for all cores of a processor.
 Two pools of windows whose steps overlap finish sooner than one pool with all of them (figures in
-docs/performance.md). They share the weights and the compiled programs, and know nothing of each
-other; a window's text does not depend on where it was decoded.
+docs/performance.md): while one waits for a core, the other has work. They share the weights and
+the compiled programs. Where a CPU is several devices, a core each, every device has a pool. Pools
+know nothing of each other; a window's text does not depend on where it was decoded.
 """
 
 import threading
@@ -20,26 +21,35 @@ from whisper_jax.requests import Encode, EngineRequest, Origin, Release
 
 
 def start_lanes(
-    model: str, programs: DevicePrograms, policy: DevicePolicy, batch_size: int
+    model: str, programs: Sequence[DevicePrograms], policy: DevicePolicy, batch_size: int
 ) -> tuple["Lanes", list[DeviceCounts]]:
-    """Engines with room for ``batch_size`` windows in all, and what each of their pools counts."""
-    is_worthwhile = has_spare_thread() and usable_cores() > 1
-    n_lanes = min(policy.n_lanes, batch_size) if is_worthwhile else 1
-    pools = [DevicePool(programs, policy) for _ in range(n_lanes)]
+    """Engines with room for ``batch_size`` windows in all, and what each of their pools counts.
+
+    Args:
+        model: What requests call the model.
+        programs: Of one mesh, or of several of the same shape, each with a pool of its own.
+        policy: How the devices are driven.
+        batch_size: Most windows at once.
+    """
+    # Devices that wait for each other within a program must not be kept by another one.
+    is_alone = len(programs) == 1 and programs[0].n_devices == 1
+    if is_alone and has_spare_thread() and usable_cores() > 1:
+        programs = [programs[0]] * min(policy.n_lanes, batch_size)
+    pools, n_lanes = [DevicePool(one, policy) for one in programs], len(programs)
     engine = Lanes(n_lanes)
     engine.add_pool(
         model,
         [
-            (pool, _scheduler(policy, programs.n_shards, -(-(batch_size - lane) // n_lanes)))
+            (pool, _scheduler(policy, pool.programs.n_shards, -(-(batch_size - lane) // n_lanes)))
             for lane, pool in enumerate(pools)
         ],
     )
     return engine, [pool.counts for pool in pools]
 
 
-def _scheduler(policy: DevicePolicy, n_shards: int, n_slots: int) -> Scheduler:
+def _scheduler(policy: DevicePolicy, n_shards: int, n_windows: int) -> Scheduler:
     return Scheduler(
-        slot_buckets=policy.slot_buckets_up_to(n_slots),
+        slot_buckets=policy.slot_buckets_up_to(-(-n_windows // n_shards)),
         n_shards=n_shards,
         batch_limits={
             Kind.ENCODE: policy.encode_limit,

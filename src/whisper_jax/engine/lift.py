@@ -1,7 +1,8 @@
-"""The device programs lifted over the shards: `shard_map` over the mesh's ``data`` axis, and jit.
+"""The device programs lifted over a mesh: `shard_map` over its axis ``data``, and jit.
 
 Every array of the state, and of what goes in and comes out, has the slots or the entries of a
-batch as its first axis and is split along it; the weights and the limits are on every shard.
+batch as its first axis and is split along it; each shard runs on its own. What a shard's devices
+share of the weights and caches (`whisper_jax.engine.sharding`), XLA's partitioner works out.
 """
 
 import copy
@@ -9,48 +10,79 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from whisper_jax.decoding.loop import (
-    ModelConfig,
-    encode_windows,
-    insert,
-    language_logits,
-    prefill,
-    put_windows,
-    run_steps,
-    take_windows,
-)
-from whisper_jax.decoding.state import PoolState, empty_pool, fit_rows, resize_pool
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.state import PoolState
+from whisper_jax.engine import bodies
+from whisper_jax.engine.bodies import Body, Lies
+from whisper_jax.engine.sharding import Layout
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.stored.programs import program_store
 
-SPLIT, WHOLE = P("data"), P()
 
+class Lift:
+    """What makes programs of a model for a mesh.
 
-class _Body(NamedTuple):
-    """A program before it is compiled.
-
-    Attributes:
-        name: What it is called.
-        static: What else it depends on, besides the shapes.
-        function: What it computes, for one shard.
-        in_specs: Which arguments are split.
-        out_specs: What of its result is split.
-        donate: Arguments whose memory it may use for its result.
+    Args:
+        config: The model.
+        mesh: Devices with axes ``data`` and ``model``; they need not be there, if nothing is run.
     """
 
-    name: str
-    static: object
-    function: Callable[..., Any]
-    in_specs: tuple[P, ...]
-    out_specs: P | tuple[P, ...]
-    donate: tuple[int, ...] = ()
+    def __init__(self, config: ModelConfig, mesh: Mesh) -> None:
+        self.config = config
+        self.mesh = mesh
+        self._layout = Layout(config.dims, mesh.shape["model"])
+
+    def jit(self, body: Body, args: tuple[Any, ...]) -> Any:
+        """The program for arguments of these shapes; arrays or their shapes will do."""
+        lifted = jax.shard_map(
+            body.function,
+            mesh=self.mesh,
+            in_specs=tuple(P("data") if lies is Lies.SPLIT else P() for lies in body.takes),
+            out_specs=P("data"),
+            axis_names={"data"},
+            check_vma=False,
+        )
+
+        def program(*args: Any) -> Any:
+            # float32 is float32 on every device, not the faster imitations of it.
+            exact = jnp.dtype(self.config.compute_dtype) == jnp.float32
+            with jax.default_matmul_precision("highest" if exact else "default"):
+                return lifted(*args)
+
+        program.__name__ = body.name
+        return jax.jit(
+            program,
+            in_shardings=tuple(map(self.shardings, body.takes, args)),
+            out_shardings=self.shardings(Lies.SPLIT, jax.eval_shape(program, *args)),
+            donate_argnums=body.donates,
+        )
+
+    def compile(self, body: Body, args: tuple[Any, ...]) -> Any:
+        """The program, compiled for the mesh's devices."""
+        options: dict[str, str | bool] = {}
+        if self.config.rounds_as_written:
+            options["xla_allow_excess_precision"] = False
+        if self.config.is_single_threaded:
+            options["xla_cpu_multi_thread_eigen"] = False
+        return self.jit(body, args).lower(*args).compile(compiler_options=options)
+
+    def shardings(self, lies: Lies, tree: Any) -> Any:
+        """Where arrays lie on the mesh; their shapes will do."""
+        match lies:
+            case Lies.WEIGHTS:
+                specs = self._layout.of_params(tree)
+            case Lies.SPLIT:
+                specs = self._layout.of_state(tree)
+            case Lies.WHOLE:
+                specs = P()
+        return jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), specs)
 
 
 class NotKeptError(LookupError):
@@ -71,18 +103,16 @@ class DevicePrograms:
     def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
         self.config = config
         self.n_shards = mesh.shape["data"]
-        self._mesh = mesh
-        self._params = jax.device_put(params, NamedSharding(mesh, WHOLE))
-        # Else where bfloat16 is rounded depends on what was fused, and that on how many slots there
-        # are: a text would depend on what else is transcribed.
-        is_cpu = mesh.devices.flat[0].platform == "cpu"
-        self._options = {"xla_allow_excess_precision": False} if is_cpu else None
+        self.n_devices = mesh.size
+        self._lift = Lift(config, mesh)
+        self._params = jax.device_put(params, self._lift.shardings(Lies.WEIGHTS, params))
         self._lock = threading.Lock()
         self._compiled: dict[object, Future[Any]] = {}
         self._store = program_store(tuple(mesh.devices.flat))
         leaves, structure = jax.tree.flatten(self._params)
         weights = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
-        self._about = (config, mesh.shape, self._options, str(structure), weights)
+        devices = [device.id for device in mesh.devices.flat]
+        self._about = (config, mesh.shape, devices, str(structure), weights)
         self._fetches, self._compiles = False, True
 
     def fetching(self, *, compiles: bool = False) -> Self:
@@ -109,64 +139,48 @@ class DevicePrograms:
 
     def encode(self, windows: Any) -> Any:
         """`encode_windows`."""
-        body = partial(encode_windows, config=self.config)
-        program = _Body("encode", None, body, (WHOLE, SPLIT), (SPLIT, SPLIT))
-        return self._call(program, self._params, windows)
+        return self._call(bodies.encode(self.config), self._params, windows)
 
     def put(self, cross: Any, encoded: Any, slots: Any) -> Any:
         """`put_windows`; the cache is donated."""
-        program = _Body("put", None, put_windows, (SPLIT, SPLIT, SPLIT), SPLIT, donate=(0,))
-        return self._call(program, cross, encoded, slots)
+        return self._call(bodies.PUT, cross, encoded, slots)
 
     def take(self, cross: Any, slots: Any) -> Any:
         """`take_windows`."""
-        return self._call(_Body("take", None, take_windows, (SPLIT, SPLIT), SPLIT), cross, slots)
+        return self._call(bodies.TAKE, cross, slots)
 
     def language(self, own: Any) -> Any:
         """`language_logits`."""
-        body = partial(language_logits, config=self.config)
-        program = _Body("language", None, body, (WHOLE, SPLIT), SPLIT)
-        return self._call(program, self._params, own)
+        return self._call(bodies.language(self.config), self._params, own)
 
     def prefill(self, own: Any, prompts: Any) -> Any:
         """`prefill`: what was heard, for `insert`."""
-        body = partial(prefill, config=self.config)
-        program = _Body("prefill", None, body, (WHOLE, SPLIT, SPLIT), SPLIT)
-        return self._call(program, self._params, own, prompts)
+        return self._call(bodies.prefill(self.config), self._params, own, prompts)
 
     def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
         """`insert`; the rows are donated."""
-        body = partial(insert, config=self.config)
-        program = _Body("insert", None, body, (SPLIT, SPLIT, SPLIT), SPLIT, donate=(0,))
-        return self._call(program, rows, prompts, heard)
+        return self._call(bodies.insert(self.config), rows, prompts, heard)
 
     def run(self, cross: Any, rows: Any, running: Any, limits: Any) -> Any:
         """`run_steps`; the rows are donated."""
-        body = partial(run_steps, config=self.config)
-        specs = (WHOLE, SPLIT, SPLIT, SPLIT, WHOLE)
-        program = _Body("run", None, body, specs, (SPLIT, SPLIT), donate=(2,))
-        return self._call(program, self._params, cross, rows, running, limits)
+        body = bodies.run(self.config)
+        return self._call(body, self._params, cross, rows, running, limits)
 
     def resize(self, state: PoolState, sources: Any, n_positions: int) -> PoolState:
         """`resize_pool`; the old state is the caller's to let go."""
-        body = partial(resize_pool, n_positions=n_positions)
-        program = _Body("resize", n_positions, body, (SPLIT, SPLIT), SPLIT)
-        return self._call(program, state, sources)
+        return self._call(bodies.resize(n_positions), state, sources)
 
     def fit(self, rows: Any, n_rows: int, n_positions: int) -> Any:
         """`fit_rows`; the old rows are the caller's to let go."""
-        body = partial(fit_rows, n_rows=n_rows, n_positions=n_positions)
-        return self._call(_Body("fit", (n_rows, n_positions), body, (SPLIT,), SPLIT), rows)
+        return self._call(bodies.fit(n_rows, n_positions), rows)
 
     def empty(self, n_slots: int, n_rows: int, n_positions: int) -> PoolState:
         """`empty_pool` on every shard."""
-        sizes = (n_slots, n_rows, n_positions)
-        types = self.config.cache_dtype, self.config.cross_dtype
-        body = partial(empty_pool, self.config.dims, *sizes, *types)
-        return self._call(_Body("empty", sizes, body, (), SPLIT))
+        return self._call(bodies.empty(self.config, n_slots, n_rows, n_positions))
 
-    def _call(self, body: _Body, *args: Any) -> Any:
-        leaves, structure = jax.tree.flatten([arg for arg in args if arg is not self._params])
+    def _call(self, body: Body, *args: Any) -> Any:
+        split = [arg for arg in args if arg is not self._params]
+        leaves, structure = jax.tree.flatten(split)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (body.name, body.static, structure, shapes)
         with self._lock:
@@ -176,7 +190,8 @@ class DevicePrograms:
             program = found or self._compiled.setdefault(key, Future())
         if found is None:
             try:
-                program.set_result(self._load(key, partial(self._compile, body, args)))
+                make = partial(self._lift.compile, body, args)
+                program.set_result(self._load(key, make))
             except BaseException as error:
                 with self._lock:
                     del self._compiled[key]
@@ -191,26 +206,3 @@ class DevicePrograms:
         if self._store is None:
             return make()
         return self._store.read_or_compile(key[0], (self._about, key), make)
-
-    def _compile(self, body: _Body, args: tuple[Any, ...]) -> Any:
-        lifted = jax.shard_map(
-            body.function,
-            mesh=self._mesh,
-            in_specs=body.in_specs,
-            out_specs=body.out_specs,
-            check_vma=False,
-        )
-
-        def program(*args: Any) -> Any:
-            # float32 is float32 on every device, not the faster imitations of it.
-            exact = jnp.dtype(self.config.compute_dtype) == jnp.float32
-            with jax.default_matmul_precision("highest" if exact else "default"):
-                return lifted(*args)
-
-        program.__name__ = body.name
-        jitted = jax.jit(
-            program,
-            in_shardings=tuple(NamedSharding(self._mesh, spec) for spec in body.in_specs),
-            donate_argnums=body.donate,
-        )
-        return jitted.lower(*args).compile(compiler_options=self._options)

@@ -6,18 +6,20 @@ all the same, the engine halves the slots (`whisper_jax.engine.engine`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
 from whisper_jax.decoding.state import empty_pool
-from whisper_jax.engine.compute import NumberTypes, cast_params
+from whisper_jax.engine.compute import NumberTypes, weight_shapes
 from whisper_jax.engine.policy import DevicePolicy
+from whisper_jax.engine.sharding import Layout
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.params import is_leaf, spec
 
 USUAL_ROWS = 5
 """Texts of a window that are planned for: the default beams, and samples."""
@@ -28,7 +30,7 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryPlan:
-    """What a model takes on its device, in bytes.
+    """What a model takes on a device, in bytes.
 
     Attributes:
         weights: The weights.
@@ -57,44 +59,54 @@ class MemoryPlan:
 
 
 def memory_plan(
-    dims: ModelDims, types: NumberTypes, policy: DevicePolicy, n_rows: int = USUAL_ROWS
+    dims: ModelDims,
+    types: NumberTypes,
+    policy: DevicePolicy,
+    n_rows: int = USUAL_ROWS,
+    n_model: int = 1,
 ) -> MemoryPlan:
-    """What a model takes.
+    """What a model takes on each of its devices.
 
     Args:
         dims: Its sizes.
         types: The types of its numbers.
         policy: How the device is driven.
         n_rows: Texts written about a window at once.
+        n_model: Devices that share the model.
     """
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), spec(dims), is_leaf=is_leaf
-    )
-    weights = jax.eval_shape(lambda params: cast_params(params, types), shapes)
+    layout = Layout(dims, n_model)
+    weights = weight_shapes(dims, types)
     slot = jax.eval_shape(
         lambda: empty_pool(dims, 1, n_rows, dims.n_text_ctx, types.cache, types.cross)
     )
     time = dims.n_audio_ctx
-    scores = 2 * dims.n_audio_head * time * time * _FLOAT32  # before and after the softmax
-    hidden = 2 * time * (dims.n_mlp_audio + 4 * dims.n_audio_state) * _FLOAT32
+    n_heads = dims.n_audio_head // layout.n_parts("heads")
+    n_mlp = dims.n_mlp_audio // layout.n_parts("mlp")
+    scores = 2 * n_heads * time * time * _FLOAT32  # before and after the softmax
+    hidden = 2 * time * (n_mlp + 4 * dims.n_audio_state) * _FLOAT32
+    looks = 2 * dims.n_text_head // layout.n_parts("heads") * time
     return MemoryPlan(
-        weights=_n_bytes(weights),
-        window=_n_bytes(slot),
+        weights=_n_bytes(weights, layout.of_params(weights), n_model),
+        window=_n_bytes(slot, layout.of_state(slot), n_model),
         encoding=policy.encode_limit * (scores + hidden),
-        step=n_rows * (4 * dims.n_vocab + 2 * dims.n_text_head * time) * _FLOAT32,
+        step=n_rows * (4 * dims.n_vocab + looks) * _FLOAT32,
     )
 
 
-def slots_for(plan: MemoryPlan, device: Any, most: int) -> int:
-    """How many slots a device has room for, up to ``most``.
+def slots_for(plan: MemoryPlan, devices: Sequence[Any], most: int) -> int:
+    """How many slots each device has room for, up to ``most``.
 
     Args:
-        plan: What the model takes; its weights are not on the device yet.
-        device: The JAX device.
+        plan: What the model takes on a device; its weights are not there yet.
+        devices: The JAX devices, all of a kind.
         most: What is enough.
     """
-    free = free_bytes(device)
-    return most if free is None else min(most, plan.slots_within(_SHARE * free, most))
+    free = free_bytes(devices[0])
+    if free is None:
+        return most
+    if devices[0].platform == "cpu":  # they share one memory
+        free //= len(devices)
+    return min(most, plan.slots_within(_SHARE * free, most))
 
 
 def free_bytes(device: Any) -> int | None:
@@ -130,7 +142,12 @@ def _cgroup_free(folder: Path) -> int | None:
     return None
 
 
-def _n_bytes(tree: Any) -> int:
-    return sum(
-        math.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree)
-    )
+def _n_bytes(tree: Any, specs: Any, n_model: int) -> int:
+    """Bytes on one of the devices that share the arrays as the specs say."""
+    mesh = AbstractMesh((1, n_model), ("data", "model"))
+
+    def of_array(leaf: Any, spec: PartitionSpec) -> int:
+        shape = NamedSharding(mesh, spec).shard_shape(leaf.shape)
+        return math.prod(shape) * jnp.dtype(leaf.dtype).itemsize
+
+    return sum(jax.tree.leaves(jax.tree.map(of_array, tree, specs)))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from whisper_jax.model.layers import AttentionKind
 from whisper_jax.options import MAX_HYPOTHESES
 
 
@@ -19,6 +20,8 @@ class DevicePolicy:
         min_rows: The fewest rows of a product with a weight; padding fills them up.
         min_rows_wide: The same while slots have several rows.
         min_numbers: The fewest numbers of an array on the way of a row.
+        attention: How the encoder attends, if nothing faster is found (`fastest_attention`).
+        rounds_as_written: Where numbers are rounded is not left to the compiler.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
         audio_buckets: Log-mel frames of a window that programs are compiled for, even numbers.
@@ -29,6 +32,8 @@ class DevicePolicy:
         turns_weights: Int8 weights are the left factors of products with few rows.
         most_slots: Slots that are enough: more would not be faster.
         n_lanes: Pools that share the device, each with its thread.
+        joins_shards: One program runs on all copies of the model at once; else each copy has its
+            own pool, and none waits for another.
     """
 
     max_steps: int
@@ -39,6 +44,8 @@ class DevicePolicy:
     min_rows: int = 1
     min_rows_wide: int = 1
     min_numbers: int = 1
+    attention: AttentionKind = "plain"
+    rounds_as_written: bool = False
     encode_limit: int
     prefill_limit: int
     audio_buckets: tuple[int, ...] = (1000, 1500, 2000, 2500, 3000)
@@ -49,6 +56,7 @@ class DevicePolicy:
     turns_weights: bool = False
     most_slots: int
     n_lanes: int = 1
+    joins_shards: bool = True
 
     def min_slots(self, width: int) -> int:
         """The fewest slots that products are computed for, in a model of this width."""
@@ -71,7 +79,8 @@ class DevicePolicy:
 # 32, and for 40 and more); on whether slots are a power of two, where slots have several rows; on
 # whether an array has fewer than 4096 numbers; and on how many windows or prompts share a call. So
 # rows are padded, caches are long enough, and a call has one window or prompt (which is also the
-# fastest): text does not depend on what else is being transcribed.
+# fastest): text does not depend on what else is being transcribed. Where the compiler may leave
+# out the rounding to bfloat16, it does so by what it has fused, and that depends on the slots too.
 CPU = DevicePolicy(
     max_steps=16,
     stop_after=1,
@@ -79,6 +88,7 @@ CPU = DevicePolicy(
     min_rows=8,
     min_rows_wide=40,
     min_numbers=4096,
+    rounds_as_written=True,
     encode_limit=1,
     prefill_limit=1,
     cache_dtype="float32",
@@ -86,9 +96,16 @@ CPU = DevicePolicy(
     turns_weights=True,
     most_slots=32,
     n_lanes=2,
+    joins_shards=False,
 )
 ACCELERATOR = DevicePolicy(
-    max_steps=8, stop_after=4, reads_late=True, encode_limit=4, prefill_limit=8, most_slots=64
+    max_steps=8,
+    stop_after=4,
+    reads_late=True,
+    attention="xla",
+    encode_limit=4,
+    prefill_limit=8,
+    most_slots=64,
 )
 
 

@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 _N_THREADS = "PJRT_NPROC"
 """The variable that XLA reads the number of threads from when its CPU client starts."""
 
+_DEVICES_FLAG = "xla_force_host_platform_device_count"
+"""XLA's own option for the number of CPU devices."""
+
 
 @cache
 def has_spare_thread() -> bool:
@@ -40,6 +43,15 @@ def has_spare_thread() -> bool:
     finally:
         del os.environ[_N_THREADS]
     return True
+
+
+def offer_cpu_devices(n_devices: int) -> None:
+    """See to it that JAX has so many CPU devices, if it has not started and was told no number."""
+    is_told = jax.config.jax_num_cpu_devices >= 0 or _DEVICES_FLAG in os.environ.get(
+        "XLA_FLAGS", ""
+    )
+    if n_devices > 1 and not is_told and not _is_started():
+        jax.config.update("jax_num_cpu_devices", n_devices)
 
 
 def usable_cores() -> int:

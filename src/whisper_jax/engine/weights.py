@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from whisper_jax.checkpoints.load import load_checkpoint
-from whisper_jax.engine.compute import NumberTypes, cast_params
+from whisper_jax.engine.compute import NumberTypes, cast_params, weight_shapes
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.model.params import WhisperParams, is_leaf, spec
+from whisper_jax.model.params import WhisperParams
 from whisper_jax.stored.arrays import read_arrays, write_arrays
 from whisper_jax.stored.files import cache_folder, limit_bytes, trim
 from whisper_jax.stored.programs import source_digest
@@ -119,11 +118,7 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
 
 def _names(dims: ModelDims, types: NumberTypes) -> tuple[list[str], Any]:
     """The name of each array of a model in these types, and the tree that they make."""
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), spec(dims), is_leaf=is_leaf
-    )
-    made = jax.eval_shape(lambda params: cast_params(params, types), shapes)
-    with_paths, structure = jax.tree.flatten_with_path(made)
+    with_paths, structure = jax.tree.flatten_with_path(weight_shapes(dims, types))
     return [_name(path) for path, _ in with_paths], structure
 
 

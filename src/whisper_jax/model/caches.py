@@ -9,7 +9,9 @@ and values stay where they were written, and an ancestry says where each text's 
 moves a few integers, not its caches.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -141,6 +143,35 @@ def fit_self_cache(cache: SelfCache, n_rows: int, n_positions: int) -> SelfCache
         values=tuple(fit(fit(array, 1, n_rows), -2, n_positions) for array in cache.values),
         ancestry=ancestry if n_rows > 1 else None,
     )
+
+
+def is_cache(node: object) -> bool:
+    """True for a cache: for ``jax.tree.map(..., is_leaf=is_cache)`` over a state."""
+    return isinstance(node, CrossCache | Int8CrossCache | SelfCache)
+
+
+def cache_axes(cache: AudioCache | SelfCache, place: Callable[..., Any]) -> Any:
+    """The cache with what ``place`` says of each array's logical axes in place of the array."""
+    n_layers = len(cache.keys)
+    slot = place("slot")
+    match cache:
+        case CrossCache():
+            by_head = (place("slot", "heads", None, None),) * n_layers
+            return CrossCache(keys=by_head, values=by_head, n_audio_frames=slot)
+        case Int8CrossCache():
+            # The width is heads, one after the other.
+            of_channels = (place("slot", "heads"),) * n_layers
+            return Int8CrossCache(
+                keys=(place("slot", None, "heads"),) * n_layers,
+                values=(place("slot", "heads", None),) * n_layers,
+                key_scales=of_channels,
+                value_scales=of_channels,
+                value_sums=of_channels,
+                n_audio_frames=slot,
+            )
+        case SelfCache():
+            by_head = (place("slot", None, "heads", None, None),) * n_layers
+            return SelfCache(by_head, by_head, None if cache.ancestry is None else slot)
 
 
 def fit(array: Array, axis: int, size: int) -> Array:

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.layers import (
+    AttentionKind,
     attend_to_all,
     gelu,
     layer_norm,
@@ -21,6 +22,7 @@ def encode(
     p: Encoder,
     dims: ModelDims,
     mel: Float[Array, "batch frames mels"],
+    attention: AttentionKind = "plain",
 ) -> Float[Array, "batch audio_frames d"]:
     """Encode windows of 30 s, or of a shorter length bucket.
 
@@ -28,6 +30,7 @@ def encode(
         p: The encoder's weights.
         dims: Sizes of the model.
         mel: Log-mel frames, two for each audio frame; the type decides the type computed in.
+        attention: How it attends; the same but for rounding.
 
     Returns:
         Encoded audio, 20 ms a frame.
@@ -37,7 +40,7 @@ def encode(
         x = gelu(_convolve(p.conv2, x, stride=2)).astype(mel.dtype)
         x = x + jnp.asarray(sinusoids(x.shape[1], x.shape[2]), x.dtype)
     for layer in p.layers:
-        x = _encoder_layer(layer, x, dims.n_audio_head)
+        x = _encoder_layer(layer, x, dims.n_audio_head, attention)
     return layer_norm(p.norm, x)
 
 
@@ -55,9 +58,10 @@ def _encoder_layer(
     p: EncoderLayer,
     x: Float[Array, "batch time d"],
     n_heads: int,
+    attention: AttentionKind,
 ) -> Float[Array, "batch time d"]:
     with jax.named_scope("attention"):
-        x = x + _self_attention(p.attention, layer_norm(p.attention_norm, x), n_heads)
+        x = x + _self_attention(p.attention, layer_norm(p.attention_norm, x), n_heads, attention)
     with jax.named_scope("mlp"):
         return x + mlp(p.mlp, layer_norm(p.mlp_norm, x))
 
@@ -66,9 +70,16 @@ def _self_attention(
     p: Attention,
     x: Float[Array, "batch time d"],
     n_heads: int,
+    attention: AttentionKind,
 ) -> Float[Array, "batch time d"]:
-    query = jnp.einsum("bthd->bhtd", split_heads(linear(p.query, x), n_heads))
-    keys = jnp.einsum("bthd->bhdt", split_heads(linear(p.key, x), n_heads))
-    values = jnp.einsum("bthd->bhtd", split_heads(linear(p.value, x), n_heads))
-    mixed = attend_to_all(query, keys, values)
-    return linear(p.out, jnp.einsum("bhtd->bthd", mixed).reshape(x.shape))
+    query, keys, values = (
+        split_heads(linear(part, x), n_heads) for part in (p.query, p.key, p.value)
+    )
+    if attention == "plain":
+        query = jnp.einsum("bthd->bhtd", query)
+        keys = jnp.einsum("bthd->bhdt", keys)
+        values = jnp.einsum("bthd->bhtd", values)
+        mixed = jnp.einsum("bhtd->bthd", attend_to_all(query, keys, values))
+    else:
+        mixed = jax.nn.dot_product_attention(query, keys, values, implementation=attention)
+    return linear(p.out, mixed.reshape(x.shape))

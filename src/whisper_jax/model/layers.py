@@ -1,5 +1,7 @@
 """The parts that encoder and decoder share: linear layers, normalisation, attention, sinusoids."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,9 @@ from whisper_jax.model.weights import matmul
 NORM_EPSILON = 1e-5
 _N_SUMS = 32
 """Columns of ones: one is enough, but products come in blocks of so many."""
+
+type AttentionKind = Literal["plain", "xla", "cudnn"]
+"""How the encoder attends: with `attend`, or with JAX's own attention, implemented by either."""
 
 
 def linear(

@@ -1,6 +1,8 @@
 """The weight algebra: a weight is one of three kinds, and one `matmul` serves them all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +39,25 @@ class LoraWeight:
 
 
 type Weight = Array | Int8Weight | LoraWeight
+
+
+def weight_axes(w: Any, axes: tuple[str | None, ...], place: Callable[..., Any]) -> Any:
+    """The weight with what ``place`` says of each array's logical axes in place of the array.
+
+    Args:
+        w: The weight, or shapes in its place.
+        axes: Logical axes of the plain weight that it stands for.
+        place: What is wanted of logical axes.
+    """
+    match w:
+        case Int8Weight():
+            lie = axes[::-1] if w.is_turned else axes
+            return Int8Weight(place(*lie), place(axes[1]), w.is_turned)
+        case LoraWeight():
+            base = weight_axes(w.base, axes, place)
+            return LoraWeight(base, place(axes[0], None), place(None, axes[1]), w.alpha)
+        case _:
+            return place(*axes)
 
 
 def matmul(x: Float[Array, "*batch d_in"], w: Weight) -> Float[Array, "*batch d_out"]:

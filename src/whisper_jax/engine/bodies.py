@@ -1,0 +1,93 @@
+"""The device programs before they are lifted: what each computes for one shard, and from what."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from typing import Any, NamedTuple
+
+from whisper_jax.decoding import loop
+from whisper_jax.decoding.loop import ModelConfig
+from whisper_jax.decoding.state import empty_pool, fit_rows, resize_pool
+
+
+class Lies(Enum):
+    """Where an input lies; all that comes out is `SPLIT`."""
+
+    WEIGHTS = auto()
+    """On every shard, shared by its devices."""
+    SPLIT = auto()
+    """Each shard has its part."""
+    WHOLE = auto()
+    """On every device."""
+
+
+class Body(NamedTuple):
+    """A program before it is compiled.
+
+    Attributes:
+        name: What it is called.
+        function: What it computes, for one shard.
+        takes: Where its inputs lie.
+        donates: Inputs whose memory it may use for its result.
+        static: What else it depends on, besides the model and the shapes.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    takes: tuple[Lies, ...]
+    donates: tuple[int, ...] = ()
+    static: object = None
+
+
+_WEIGHTS, _SPLIT, _WHOLE = Lies.WEIGHTS, Lies.SPLIT, Lies.WHOLE
+
+PUT = Body("put", loop.put_windows, (_SPLIT, _SPLIT, _SPLIT), donates=(0,))
+"""From cache, encoded windows and slots to the cache."""
+TAKE = Body("take", loop.take_windows, (_SPLIT, _SPLIT))
+"""From cache and slots to a cache of these windows."""
+
+
+def encode(config: ModelConfig) -> Body:
+    """From weights and windows to a cache of these windows, and peaks."""
+    return Body("encode", partial(loop.encode_windows, config=config), (_WEIGHTS, _SPLIT))
+
+
+def language(config: ModelConfig) -> Body:
+    """From weights and a cache of windows to logits."""
+    return Body("language", partial(loop.language_logits, config=config), (_WEIGHTS, _SPLIT))
+
+
+def prefill(config: ModelConfig) -> Body:
+    """From weights, a cache of windows and prompts to what was heard."""
+    return Body("prefill", partial(loop.prefill, config=config), (_WEIGHTS, _SPLIT, _SPLIT))
+
+
+def insert(config: ModelConfig) -> Body:
+    """From rows, prompts and what was heard to the rows."""
+    takes = (_SPLIT, _SPLIT, _SPLIT)
+    return Body("insert", partial(loop.insert, config=config), takes, donates=(0,))
+
+
+def run(config: ModelConfig) -> Body:
+    """From weights, cache, rows, slots to run and limits to the rows and a report."""
+    takes = (_WEIGHTS, _SPLIT, _SPLIT, _SPLIT, _WHOLE)
+    return Body("run", partial(loop.run_steps, config=config), takes, donates=(2,))
+
+
+def resize(n_positions: int) -> Body:
+    """From a state and the old slot of each new one to another state."""
+    function = partial(resize_pool, n_positions=n_positions)
+    return Body("resize", function, (_SPLIT, _SPLIT), static=n_positions)
+
+
+def fit(n_rows: int, n_positions: int) -> Body:
+    """From rows to rows with other room."""
+    function = partial(fit_rows, n_rows=n_rows, n_positions=n_positions)
+    return Body("fit", function, (_SPLIT,), static=(n_rows, n_positions))
+
+
+def empty(config: ModelConfig, n_slots: int, n_rows: int, n_positions: int) -> Body:
+    """From nothing to a state with nothing in it."""
+    sizes = (n_slots, n_rows, n_positions)
+    types = config.cache_dtype, config.cross_dtype
+    return Body("empty", partial(empty_pool, config.dims, *sizes, *types), (), static=sizes)
