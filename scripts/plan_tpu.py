@@ -131,7 +131,7 @@ def encoder_roofline_s(dims: ModelDims, types: NumberTypes, n_model: int) -> flo
     """Computing one window on the chips that share it; products of attention are never int8."""
     total = encoder_multiply_adds(dims)
     attention = dims.n_audio_layer * 2 * dims.n_audio_ctx**2 * dims.n_audio_state
-    rate = INT8_OPS if types.has_int8_weights else BFLOAT16_FLOPS
+    rate = INT8_OPS if types.int8_encoder else BFLOAT16_FLOPS
     return 2 * ((total - attention) / rate + attention / BFLOAT16_FLOPS) / n_model
 
 

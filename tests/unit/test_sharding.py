@@ -15,7 +15,7 @@ from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import PUBLISHED
 from whisper_jax.model.weights import Int8Weight, LoraWeight, weight_axes
 
-INT8 = replace(tiny.FLOAT32, has_int8_weights=True, cross="int8")
+INT8 = replace(tiny.FLOAT32, int8_encoder=True, int8_decoder=True, turns_weights=True, cross="int8")
 
 
 def test_heads_and_widths_are_split_and_the_rest_is_everywhere() -> None:
@@ -57,6 +57,9 @@ def test_int8_weights_and_their_scales_are_split_alike() -> None:
     mlp = specs.encoder.layers[0].mlp
     assert mlp.up.weight == Int8Weight(P(None, "model"), P("model"))
     assert mlp.down.weight == Int8Weight(P("model", None), P(None))
+    turned = specs.decoder.layers[0].mlp
+    assert turned.up.weight == Int8Weight(P("model", None), P("model"), is_turned=True)
+    assert turned.down.weight == Int8Weight(P(None, "model"), P(None), is_turned=True)
 
 
 def test_low_rank_updates_are_split_with_their_base() -> None:
