@@ -66,8 +66,8 @@ def load_model(
         name: A size (``base``, ``large-v3``, ``turbo``, …), a hub id, a folder or a file.
         device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
         compute_type: Type of the numbers computed with. ``auto`` takes the fastest that makes no
-            more errors on this hardware: bfloat16, on a CPU with the audio's keys and values in
-            int8, or ``int8_float32`` where bfloat16 is slow. The others are ``float32``, the
+            more errors on this hardware: bfloat16, on a CPU with the decoder's weights, and its
+            keys and values of the audio, in int8; ``int8_float32`` where bfloat16 is slow. The others are ``float32``, the
             reference's; ``bfloat16``; ``float16``; ``int8_float32`` and so on, with linear
             layers, and on a CPU the audio's keys and values, in int8; and ``int8``, whose other
             numbers are chosen by the hardware.
