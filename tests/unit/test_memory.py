@@ -98,7 +98,7 @@ def test_devices_that_share_a_model_have_room_for_more() -> None:
 
 
 def test_devices_of_a_cpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_bytes", lambda _: 525)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 530)
     cpu: Any = SimpleNamespace(platform="cpu")
     assert slots_for(PLAN, [cpu], 64) == 16
     assert slots_for(PLAN, [cpu, cpu], 64) == 4
