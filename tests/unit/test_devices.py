@@ -16,12 +16,13 @@ from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
 
-n_data, n_model = map(int, sys.argv[1:])
+n_data, n_model, beam_size = map(int, sys.argv[1:])
 assert len(jax.devices()) == n_data * n_model
 policy = replace(CPU, max_steps=4)
 windows = [tiny.window(seed) for seed in range(4)]
-decodes = [tiny.decode(6 + 7 * seed, seed=seed) for seed in range(4)]
-decodes[1] = replace(decodes[1], beam_size=2)
+decodes = [
+    replace(tiny.decode(6 + 7 * seed, seed=seed), beam_size=beam_size) for seed in range(4)
+]
 
 def run(n_data, n_model, slots):
     pool = DevicePool(tiny.new_programs(n_data * n_model, model_parallel=n_model), policy)
@@ -56,13 +57,13 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize(("n_data", "n_model"), [(2, 1), (2, 2)])
-def test_several_devices_give_the_texts_of_one(n_data: int, n_model: int) -> None:
+@pytest.mark.parametrize(("n_data", "n_model", "beam_size"), [(2, 1, 1), (2, 1, 2), (2, 2, 1)])
+def test_several_devices_give_the_texts_of_one(n_data: int, n_model: int, beam_size: int) -> None:
     here = Path(__file__).parent
     environment = os.environ | {
         "JAX_NUM_CPU_DEVICES": str(n_data * n_model),
         "PYTHONPATH": str(here),
     }
-    command = [sys.executable, "-c", SCRIPT, str(n_data), str(n_model)]
+    command = [sys.executable, "-c", SCRIPT, *map(str, (n_data, n_model, beam_size))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]
