@@ -67,10 +67,10 @@ def load_model(
         device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
         compute_type: Type of the numbers computed with. ``auto`` takes the fastest that makes no
             more errors on this hardware: bfloat16, on a CPU with the decoder's weights, and its
-            keys and values of the audio, in int8; ``int8_float32`` where bfloat16 is slow. The others are ``float32``, the
-            reference's; ``bfloat16``; ``float16``; ``int8_float32`` and so on, with linear
-            layers, and on a CPU the audio's keys and values, in int8; and ``int8``, whose other
-            numbers are chosen by the hardware.
+            keys and values of the audio, in int8; ``int8_float32`` where bfloat16 is slow. The
+            others are ``float32``, the reference's; ``bfloat16``; ``float16``; ``int8_float32``
+            and so on, with linear layers, and on a CPU the audio's keys and values, in int8; and
+            ``int8``, whose other numbers are chosen by the hardware.
         batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
             is memory for, up to 32 for each copy of the model on a CPU and 64 elsewhere.
         n_devices: Devices to share the windows out over; None takes as many as one copy of the

@@ -217,7 +217,7 @@ def test_every_option_of_the_model_reaches_it(fake: FakeModel, run: Run):
     fake.answers = {"a.wav": transcript("hello")}
     code, _, err = run(
         *("a.wav", "--model", "tiny", "--device", "cpu", "--compute-type", "bfloat16"),
-        *("--batch-size", "4", "--offline"),
+        *("--batch-size", "4", "--offline", "--n-devices", "4", "--model-parallel", "2"),
     )
     assert (code, err) == (0, "")
     del fake.load["on_download"]
@@ -226,6 +226,8 @@ def test_every_option_of_the_model_reaches_it(fake: FakeModel, run: Run):
         "device": "cpu",
         "compute_type": "bfloat16",
         "batch_size": 4,
+        "n_devices": 4,
+        "model_parallel": 2,
         "offline": True,
     }
 

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from jax.sharding import Mesh
 
 from whisper_jax.checkpoints.load import Checkpoint
 from whisper_jax.engine import weights
@@ -19,6 +18,7 @@ from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
+from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.stored import arrays, files, programs
 
 INT8 = number_types("auto", CPU, "cpu")
@@ -32,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tiny_programs() -> DevicePrograms:
-    mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
+    mesh = device_mesh(jax.devices()[:1])
     return DevicePrograms(cast_params(tiny.params(), tiny.FLOAT32), tiny.CONFIG, mesh)
 
 
