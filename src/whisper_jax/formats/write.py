@@ -1,7 +1,6 @@
 """Transcripts into files, whole or not at all."""
 
 import os
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from whisper_jax.errors import WhisperJaxError
 from whisper_jax.formats.render import render, require_format
+from whisper_jax.stored.files import write_whole
 from whisper_jax.types import Transcript
 
 
@@ -36,8 +36,7 @@ def write_transcript(
     content = render(transcript, file_format).encode("utf-8", errors="replace")
     target = Path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, content)
+        write_whole(target, [content])
     except OSError as error:
         raise WhisperJaxError(
             f"cannot write {str(target)!r}: {error.strerror or error}; choose another output "
@@ -91,18 +90,3 @@ def _file_name(name: str) -> str:
             # A quoted slash must not lead into another folder.
             name = unquote(urlsplit(name).path).rstrip("/")
     return PurePath(name).name.replace("\0", "_") or "audio"
-
-
-def _replace(target: Path, content: bytes) -> None:
-    temporary = target.parent / f".{uuid.uuid4().hex}.tmp"
-    try:
-        # Not the tempfile module: its files may be read by their owner only.
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise

@@ -1,7 +1,7 @@
 """The cache folder, and files in it that are written whole and thrown away in the order of use."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -32,20 +32,23 @@ def limit_bytes(variable: str, default_gb: float) -> int:
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file that is there whole or not at all, whoever else writes it at the same time.
 
+    Its folder is made if there is none.
+
     Raises:
         OSError: It cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Not the tempfile module: its files may be read by their owner only.
+        with temporary.open("xb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            temporary.unlink()
         raise
 
 
