@@ -1,6 +1,5 @@
 """``whisper-jax evaluate MANIFEST``: error rates over recordings with references, side by side."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -310,13 +309,11 @@ def _check_folder(json_path: Path | None) -> None:
 def _write(path: Path, comparison: "Comparison", about: dict[str, Any]) -> None:
     """Replace the file as a whole: a run that is stopped leaves the old one."""
     from whisper_jax.evaluate import report_json
+    from whisper_jax.stored.files import write_whole
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        part.write_text(report_json(comparison, about), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, [report_json(comparison, about).encode()])
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise WhisperJaxError(f"cannot write {path}: {error.strerror or error}") from error
 
 
