@@ -29,6 +29,7 @@ class Kind(Enum):
     ENCODE = "encode"
     LANGUAGE = "language"
     DECODE = "decode"
+    ALIGN = "align"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class Scheduler:
         """What the device should do now; None if nobody wants anything.
 
         Rank decides first (`Origin.rank`). Among equals what lets more rows decode together comes
-        first: windows into free slots, then language, then prompts, then steps.
+        first: windows into free slots, then language, then prompts, then alignment, then steps.
         """
         kind = self._next_kind()
         if kind is None:
@@ -244,7 +245,7 @@ class Scheduler:
         return Batch(Kind.ENCODE, bucket, tuple(items))
 
     def _in_place_batch(self, kind: Kind) -> Batch:
-        """Requests on windows that are in their slots already: language and prompts."""
+        """Requests on windows that are in their slots already: language, prompts, alignment."""
         queue = self._in_order(kind)
         bucket = queue[0].bucket
         items: list[tuple[Ticket, Slot]] = []
