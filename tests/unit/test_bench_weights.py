@@ -14,9 +14,9 @@ from tokenizers import pre_tokenizers
 
 from whisper_jax.bench.peers import environment, weights
 from whisper_jax.bench.peers.environment import PeerError
-from whisper_jax.bench.peers.ggml import openai_name
 from whisper_jax.bench.peers.weights import peer_model
 from whisper_jax.checkpoints import load_checkpoint
+from whisper_jax.checkpoints.openai_names import openai_name
 from whisper_jax.errors import CheckpointError
 from whisper_jax.text.special import special_token_names
 

@@ -34,13 +34,13 @@ class PreparedWeights:
 
     Attributes:
         dims: Its sizes.
-        folder: Where its tokenizer files stand.
+        folder: Where its tokenizer files stand; None if it has the published tokens.
         params: Its weights: arrays of the device, or views of a mapped file.
         was_kept: They come from the cache folder.
     """
 
     dims: ModelDims
-    folder: Path
+    folder: Path | None
     params: WhisperParams
     was_kept: bool
 
@@ -69,7 +69,7 @@ def prepare_weights(checkpoint: Path, types: NumberTypes) -> PreparedWeights:
     if kept is None or sum(leaf.nbytes for leaf in jax.tree.leaves(params)) > most_bytes:
         return prepared
     try:
-        about = {"dims": asdict(prepared.dims), "folder": str(prepared.folder)}
+        about = {"dims": asdict(prepared.dims), "folder": prepared.folder and str(prepared.folder)}
         write_arrays(kept, _named(params), about)
     except OSError as error:
         _log.info("the converted weights are not kept: %s", error)
@@ -110,7 +110,7 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
         dims = ModelDims(**about["dims"])
         names, structure = _names(dims, types)
         params = jax.tree.unflatten(structure, [arrays[name] for name in names])
-        folder = Path(about["folder"])
+        folder = None if about["folder"] is None else Path(about["folder"])
     except (KeyError, TypeError):
         return None
     return PreparedWeights(dims=dims, folder=folder, params=params, was_kept=was_kept)

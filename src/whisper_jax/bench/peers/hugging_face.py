@@ -63,7 +63,7 @@ def _config(checkpoint: Checkpoint) -> dict[str, Any]:
 def _generation_config(checkpoint: Checkpoint) -> dict[str, Any]:
     n_vocab = checkpoint.dims.n_vocab
     ids = special_tokens(n_vocab)
-    given = _read_object(checkpoint.folder / "config.json")
+    given = _read_object(checkpoint.file.parent / "config.json")
     config: dict[str, Any] = {
         **_ends(ids.eot, ids.sot),
         "suppress_tokens": given["suppress_ids"],
