@@ -16,17 +16,23 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
-import torch_files_made as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_checkpoints_files import DIMS, assert_same, random_hf, write_hf
-from torch_files_made import Tensor, checkpoint, old_file, pickled, write_pt, zip_file
+from test_checkpoints_files import DIMS, Arrays, assert_same, random_hf, write_hf
 
+import torch_files_made as made
+from torch_files_made import Tensor, old_file, openai_content, pickled, write_pt, zip_file
 from whisper_jax.checkpoints import load_checkpoint
 from whisper_jax.checkpoints.pickles import PickleError, read_pickle
 from whisper_jax.errors import CheckpointError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "data"
+
+
+def checkpoint(arrays: Arrays | None = None, **sizes: Any) -> dict[str, Any]:
+    """What openai-whisper saves of the small model of the other tests."""
+    content = openai_content(DIMS, random_hf(dtype=np.float16) if arrays is None else arrays)
+    return {**content, "dims": content["dims"] | sizes}
 
 
 def message(path: Path) -> str:
@@ -64,7 +70,7 @@ def test_files_that_torch_wrote(name: str, tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_beside_it_is_used(tmp_path: Path) -> None:
-    path = write_pt(tmp_path / "mine.pt")
+    path = write_pt(tmp_path / "mine.pt", checkpoint())
     (tmp_path / "config.json").write_text("of something else")
     assert load_checkpoint(path).folder is None
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -72,8 +78,8 @@ def test_a_tokenizer_beside_it_is_used(tmp_path: Path) -> None:
 
 
 def test_several_models_in_a_folder(tmp_path: Path) -> None:
-    write_pt(tmp_path / "b.pt")
-    write_pt(tmp_path / "a.pt")
+    write_pt(tmp_path / "b.pt", checkpoint())
+    write_pt(tmp_path / "a.pt", checkpoint())
     assert "give the path of one of a.pt, b.pt" in message(tmp_path)
 
 

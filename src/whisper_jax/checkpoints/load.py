@@ -31,6 +31,7 @@ class Checkpoint:
             file where possible, not yet on a device.
         folder: Where its tokenizer files stand; None if it has none and its text tokens are the
             published ones.
+        has_settings: Its format has JSON files with settings beside the weights.
         alignment_heads: (decoder layer, head) of the cross-attention heads that follow the
             audio, or None if no file says.
     """
@@ -39,6 +40,7 @@ class Checkpoint:
     dims: ModelDims
     params: WhisperParams
     folder: Path | None
+    has_settings: bool
     alignment_heads: tuple[tuple[int, int], ...] | None
 
 
@@ -61,7 +63,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise UnknownModelError(f"no folder or file {path}")
     file = _weights_in(path) if path.is_dir() else path
     if file.name.endswith((".safetensors", ".index.json")):
-        config = _read_json(file.parent / "config.json")
+        config = read_json(file.parent / "config.json")
         return _with_files(file, config, *safetensors_hf.read(file, config))
     start = _start(file)
     if is_torch_file(start):
@@ -70,7 +72,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         dims, params, tokens = ggml.read(file)
         return _alone(file, dims, params, tokens)
     if file.suffix == ".bin":
-        config = _read_json(file.parent / "config.json")
+        config = read_json(file.parent / "config.json")
         return _with_files(file, config, *ct2.read(file))
     raise CheckpointError(
         f"{file} is in no format that is read; give a folder or one of: {_known_files()}"
@@ -83,7 +85,12 @@ def _with_files(
     """A checkpoint of a format that has its tokenizer and settings beside it."""
     heads = _alignment_heads(file.parent, config, dims)
     return Checkpoint(
-        file=file, dims=dims, params=params, folder=file.parent, alignment_heads=heads
+        file=file,
+        dims=dims,
+        params=params,
+        folder=file.parent,
+        has_settings=True,
+        alignment_heads=heads,
     )
 
 
@@ -101,7 +108,14 @@ def _alone(
                 f"{file} has other text tokens than the published models: put the tokenizer.json "
                 "of the model that was converted beside it"
             )
-    return Checkpoint(file=file, dims=dims, params=params, folder=folder, alignment_heads=None)
+    return Checkpoint(
+        file=file,
+        dims=dims,
+        params=params,
+        folder=folder,
+        has_settings=False,
+        alignment_heads=None,
+    )
 
 
 def _weights_in(folder: Path) -> Path:
@@ -133,7 +147,7 @@ def _alignment_heads(
     folder: Path, config: dict[str, Any], dims: ModelDims
 ) -> tuple[tuple[int, int], ...] | None:
     """They stand in generation_config.json (Hugging Face) or in config.json (CTranslate2)."""
-    given = _read_json(folder / "generation_config.json").get("alignment_heads")
+    given = read_json(folder / "generation_config.json").get("alignment_heads")
     given = config.get("alignment_heads") if given is None else given
     if given is None:
         return None
@@ -147,7 +161,7 @@ def _alignment_heads(
     return heads
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """An object from a file; empty if there is no file."""
     try:
         content = json.loads(path.read_bytes())

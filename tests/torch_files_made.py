@@ -15,9 +15,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from test_checkpoints_files import DIMS, Arrays, random_hf
 
 from whisper_jax.checkpoints.openai_names import openai_name
+from whisper_jax.model.dims import ModelDims
 
 STORAGES = {
     np.dtype(np.float32): "FloatStorage",
@@ -125,14 +125,13 @@ def old_file(content: Any, *, little_endian: bool = True, version: int = 1001) -
     return b"".join(parts)
 
 
-def checkpoint(arrays: Arrays | None = None, **sizes: Any) -> dict[str, Any]:
-    """What openai-whisper saves of the small model of the other tests."""
-    arrays = random_hf(dtype=np.float16) if arrays is None else arrays
+def openai_content(dims: ModelDims, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What openai-whisper saves of a model whose arrays are given under Hugging Face's names."""
     tensors = OrderedDict((openai_name(name), Tensor(array)) for name, array in arrays.items())
-    return {"dims": {**asdict(DIMS), **sizes}, "model_state_dict": tensors}
+    return {"dims": asdict(dims), "model_state_dict": tensors}
 
 
-def write_pt(path: Path, content: Any = None, protocol: int = 2) -> Path:
+def write_pt(path: Path, content: Any, protocol: int = 2) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(zip_file(*pickled(checkpoint() if content is None else content, protocol)))
+    path.write_bytes(zip_file(*pickled(content, protocol)))
     return path
