@@ -47,6 +47,23 @@ class Retry(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Word(Record):
+    """A spoken word with its times: openai-whisper's, field for field.
+
+    Attributes:
+        start: Start in seconds of the recording.
+        end: End in seconds of the recording.
+        word: The word with its leading space, where the language has one, and its punctuation.
+        probability: Mean probability of its tokens.
+    """
+
+    start: float
+    end: float
+    word: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Segment(Record):
     """A stretch of speech with one text: openai-whisper's segment, field for field.
 
@@ -64,6 +81,7 @@ class Segment(Record):
         no_speech_prob: The model's probability that the window holds no speech.
         language: Code of the language spoken (``en``), in which the window was decoded.
         retries: The other attempts at the window, which were given up, in order.
+        words: Its words with their times, in order; None where they were not asked for.
     """
 
     id: int
@@ -78,6 +96,7 @@ class Segment(Record):
     no_speech_prob: float
     language: str = ""
     retries: tuple[Retry, ...] = ()
+    words: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

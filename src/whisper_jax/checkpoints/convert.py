@@ -19,6 +19,7 @@ from whisper_jax.checkpoints import safetensors_hf
 from whisper_jax.checkpoints.load import Checkpoint, read_json
 from whisper_jax.checkpoints.names import AnyArray
 from whisper_jax.errors import CheckpointError, OptionError
+from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.stored.files import whole_folder
 from whisper_jax.text.files import read_text_tokenizer
@@ -119,10 +120,8 @@ def _generation_config(checkpoint: Checkpoint, text: Tokenizer) -> dict[str, Any
     if is_multilingual(n_vocab):
         config["lang_to_id"] = {f"<|{code}|>": token for code, token in ids.languages.items()}
         config["task_to_id"] = {"transcribe": ids.transcribe, "translate": ids.translate}
-    config |= _said_about_generation(checkpoint)
-    if checkpoint.alignment_heads is not None:
-        config["alignment_heads"] = [list(head) for head in checkpoint.alignment_heads]
-    return config
+    heads = checkpoint.alignment_heads or alignment_heads(checkpoint.dims)
+    return {**config, **_said_about_generation(checkpoint), "alignment_heads": heads}
 
 
 def _said_about_generation(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """Reading a checkpoint from a folder or a file, whatever project wrote it."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whisper_jax.checkpoints import ct2, ggml, openai_pt, safetensors_hf
 from whisper_jax.checkpoints.cache import CTRANSLATE2, SAFETENSORS, SAFETENSORS_INDEX
+from whisper_jax.checkpoints.sources import canonical_name
 from whisper_jax.checkpoints.torch_files import is_torch_file
 from whisper_jax.errors import CheckpointError, UnknownModelError
-from whisper_jax.model.dims import ModelDims
+from whisper_jax.model.alignment_heads import alignment_heads
+from whisper_jax.model.dims import PUBLISHED, ModelDims
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.text.files import has_tokenizer
 from whisper_jax.text.published import published_tokens
@@ -17,6 +20,7 @@ from whisper_jax.text.published import published_tokens
 _FORMATS = (SAFETENSORS, SAFETENSORS_INDEX, CTRANSLATE2)
 _FILES_ALONE = ("*.pt", "ggml*.bin")
 """Models that are a file without others beside it, in a folder: how they are called."""
+_NAME_OF_FILE = re.compile(r"(?:ggml-)?(.+?)(?:-q\d_\d)?")
 _START_BYTES = 16
 
 
@@ -33,7 +37,8 @@ class Checkpoint:
             published ones.
         has_settings: Its format has JSON files with settings beside the weights.
         alignment_heads: (decoder layer, head) of the cross-attention heads that follow the
-            audio, or None if no file says.
+            audio, or None if no file says, or names heads that the model does not have: files of
+            distilled models often keep those of the model that taught them.
     """
 
     file: Path
@@ -108,14 +113,26 @@ def _alone(
                 f"{file} has other text tokens than the published models: put the tokenizer.json "
                 "of the model that was converted beside it"
             )
+    name = _published_name(file, dims)
     return Checkpoint(
         file=file,
         dims=dims,
         params=params,
         folder=folder,
         has_settings=False,
-        alignment_heads=None,
+        alignment_heads=None if name is None else alignment_heads(dims, name),
     )
+
+
+def _published_name(file: Path, dims: ModelDims) -> str | None:
+    """The published model that a file is called after, if it has its sizes.
+
+    As ``large-v1.pt`` and ``ggml-large-v1-q5_0.bin`` are: large-v1 and -v2 differ in nothing else
+    that could be told before the weights are used.
+    """
+    found = _NAME_OF_FILE.fullmatch(file.stem)
+    name = canonical_name(found[1]) if found else None
+    return name if name is not None and PUBLISHED.get(name) == dims else None
 
 
 def _weights_in(folder: Path) -> Path:
@@ -155,10 +172,9 @@ def _alignment_heads(
         heads = tuple((int(layer), int(head)) for layer, head in given)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"alignment_heads in {folder} are not pairs of numbers") from error
-    for layer, head in heads:
-        if not (0 <= layer < dims.n_text_layer and 0 <= head < dims.n_text_head):
-            raise CheckpointError(f"alignment_heads in {folder} name head {(layer, head)}: no such")
-    return heads
+    n_layers, n_heads = dims.n_text_layer, dims.n_text_head
+    are_there = all(0 <= layer < n_layers and 0 <= head < n_heads for layer, head in heads)
+    return heads if heads and are_there else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

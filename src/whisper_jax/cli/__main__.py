@@ -33,7 +33,14 @@ _PROGRAM_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show
 _SWITCHES = ("--condition-on-previous-text", "--suppress-blank", "--vad-filter")
 """Each takes True or False, means True alone, and has a ``--no-`` form that means False."""
 
-_FLAGS = ("--without-timestamps", "--carry-initial-prompt", "--offline", "--verbose", "--quiet")
+_FLAGS = (
+    "--without-timestamps",
+    "--word-timestamps",
+    "--carry-initial-prompt",
+    "--offline",
+    "--verbose",
+    "--quiet",
+)
 """False unless they stand there: openai-whisper's ``--verbose False`` is saying nothing."""
 
 _BOOLEANS = {
@@ -56,15 +63,12 @@ _INSTEAD = {
 """What openai-whisper's and faster-whisper's users say, and how it is said here."""
 
 _NOT_YET = [
-    "--append-punctuations",
     "--hallucination-silence-threshold",
     "--highlight-words",
     "--max-line-count",
     "--max-line-width",
     "--max-words-per-line",
-    "--prepend-punctuations",
     "--threads",
-    "--word-timestamps",
 ]
 """Options of openai-whisper that are not supported: named in the message, not ignored."""
 
