@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         WhisperJaxError,
     )
     from whisper_jax.options import TranscribeOptions
+    from whisper_jax.pipeline import FlaxWhisperPipline
     from whisper_jax.transcribe import FileProgress, Warmup, Whisper, load_model
     from whisper_jax.types import Retry, Segment, Transcript, Word
 
@@ -38,6 +39,7 @@ __all__ = [
     "EngineClosedError",
     "EngineError",
     "FileProgress",
+    "FlaxWhisperPipline",
     "ModelError",
     "OptionError",
     "Retry",
@@ -55,6 +57,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "FileProgress": "transcribe",
+    "FlaxWhisperPipline": "pipeline",
     "Retry": "types",
     "Segment": "types",
     "TranscribeOptions": "options",

@@ -61,14 +61,14 @@ def options_of(command: Any) -> dict[str, Any]:
 
 def heading_of(name: str) -> str:
     headings = re.findall(r"^## `(.+)`$", COMMAND_LINE.read_text(), re.M)
-    found = [heading for heading in headings if re.fullmatch(rf"{name}( [A-Z…]+)?", heading)]
+    found = [heading for heading in headings if re.fullmatch(rf"{name}( [A-Z…]+)*", heading)]
     assert len(found) == 1, f"{name} stands in {len(found)} headings of {COMMAND_LINE.name}"
     return f"## `{found[0]}`"
 
 
 def test_every_section_is_a_command():
     headings = re.findall(
-        r"^## `(whisper-jax [a-z ]+?)(?: [A-Z…]+)?`$", COMMAND_LINE.read_text(), re.M
+        r"^## `(whisper-jax [a-z ]+?)(?: [A-Z…]+)*`$", COMMAND_LINE.read_text(), re.M
     )
     assert sorted(headings) == sorted(LEAVES)
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "whisper_jax"
 LAYERS = [
     "cli",
     "server cluster bench",
-    "stream archive train evaluate",
+    "stream archive train evaluate pipeline",
     "transcribe",
     "driver",
     "engine programs",

@@ -180,8 +180,8 @@ def test_arrays_of_other_types(tmp_path: Path) -> None:
 
 def test_what_was_looked_for_is_said(tmp_path: Path) -> None:
     assert "none of model.safetensors, model.safetensors.index.json, model.bin" in message(tmp_path)
-    other = tmp_path / "model.pt"
-    other.write_bytes(b"PK\3\4")
+    other = tmp_path / "model.onnx"
+    other.write_bytes(b"\x08\x07")
     assert "in no format that is read" in message(other)
     with pytest.raises(UnknownModelError, match="no folder or file"):
         load_checkpoint(tmp_path / "absent")
@@ -197,7 +197,7 @@ def test_foreign_and_hostile_ct2_files(tmp_path: Path) -> None:
 
     for content, expected in (
         (b"", "cannot be read"),
-        (b"lmgg" + b"\0" * 40, "its first number is 1734831468"),
+        (b"GGUF" + b"\0" * 40, "its first number is 1179993927"),
         (ct2_bytes({}, version=3), "version 4 to 6"),
         (ct2_bytes({}, specification="TransformerSpec"), "'TransformerSpec', not a Whisper"),
         (header + struct.pack("<I", 2**32 - 1), "it ends within the length of a name"),

@@ -175,7 +175,14 @@ def test_weights_from_disk_are_those_that_were_converted(
 
     def load(path: Path) -> Checkpoint:
         reads.append(path)
-        return Checkpoint(dims=tiny.DIMS, params=params, folder=checkpoint, alignment_heads=None)
+        return Checkpoint(
+            file=checkpoint / "model.bin",
+            dims=tiny.DIMS,
+            params=params,
+            folder=checkpoint,
+            has_settings=True,
+            alignment_heads=None,
+        )
 
     monkeypatch.setattr(weights, "load_checkpoint", load)
     plain = cast_params(params, types)

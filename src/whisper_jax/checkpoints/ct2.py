@@ -15,14 +15,13 @@ A quantised array has a companion ``…_scale`` in float32: a scalar (int16), on
 """
 
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
+from whisper_jax.checkpoints.mapped import MappedReader
 from whisper_jax.checkpoints.names import (
     ZEROS,
     AnyArray,
@@ -151,14 +150,14 @@ def read_variables(
     path: Path,
 ) -> tuple[dict[str, AnyArray], dict[str, str], tuple[str, ...]]:
     """The variables of a file as views of it, its aliases, and the names that come twice."""
-    reader = _Reader(path)
+    reader = MappedReader(path, "CTranslate2")
     version = reader.number("version", "<I")
     if version not in _VERSIONS:
         raise CheckpointError(
             f"{path} is not a CTranslate2 file of version {_VERSIONS[0]} to {_VERSIONS[-1]} "
             f"(its first number is {version})"
         )
-    specification = reader.string()
+    specification = _string(reader)
     if specification != _SPECIFICATION:
         raise CheckpointError(f"{path} is a CTranslate2 {specification!r}, not a Whisper model")
     reader.number("revision", "<I")
@@ -166,72 +165,43 @@ def read_variables(
     aliases: dict[str, str] = {}
     duplicates: list[str] = []
     for _ in range(reader.number("count of variables", "<I")):
-        name = reader.string()
+        name = _string(reader)
         if name in variables:
             duplicates.append(name)
-        variables[name] = reader.array(name)
+        variables[name] = _array(reader, name)
     for _ in range(reader.number("count of aliases", "<I")):
-        name = reader.string()
+        name = _string(reader)
         if name in variables or name in aliases:
             duplicates.append(name)
-        aliases[name] = reader.string()
+        aliases[name] = _string(reader)
     reader.expect_end()
     return variables, aliases, tuple(duplicates)
 
 
-class _Reader:
-    """A place in a memory-mapped file. What does not fit into the rest is a `CheckpointError`."""
+def _string(reader: MappedReader) -> str:
+    raw = reader.take("name", reader.number("length of a name", "<H")).tobytes()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise reader.damaged("a name is no text") from error
+    if not text.endswith("\0") or not text[:-1].isprintable():
+        raise reader.damaged("a name is no text")
+    return text[:-1]
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._bytes: NDArray[np.uint8] = np.memmap(path, np.uint8, "r").view(np.ndarray)
-        except (OSError, ValueError) as error:  # ValueError: an empty file
-            raise CheckpointError(f"{path} cannot be read: {error}") from error
-        self._at = 0
 
-    def number(self, what: str, form: str) -> int:
-        return struct.unpack(form, self._take(what, struct.calcsize(form)).tobytes())[0]
-
-    def string(self) -> str:
-        raw = self._take("name", self.number("length of a name", "<H")).tobytes()
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise self._damaged("a name is no text") from error
-        if not text.endswith("\0") or not text[:-1].isprintable():
-            raise self._damaged("a name is no text")
-        return text[:-1]
-
-    def array(self, name: str) -> AnyArray:
-        rank = self.number("rank", "<B")
-        if rank > _MOST_DIMENSIONS:
-            raise self._damaged(f"{name} has {rank} dimensions")
-        shape = tuple(self.number("shape", "<I") for _ in range(rank))
-        number = self.number("type", "<B")
-        if number >= len(_TYPES):
-            raise self._damaged(f"{name} has the unknown type {number}")
-        n_bytes = self.number("size", "<I")
-        kind = _TYPES[number]
-        if n_bytes == 0 or math.prod(shape) * kind.itemsize != n_bytes:
-            raise self._damaged(f"{name} has {n_bytes} bytes for {kind} {list(shape)}")
-        return self._take(name, n_bytes).view(kind).reshape(shape)
-
-    def expect_end(self) -> None:
-        if self._at != len(self._bytes):
-            raise self._damaged(f"{len(self._bytes) - self._at} bytes follow its end")
-
-    def _take(self, what: str, n_bytes: int) -> NDArray[np.uint8]:
-        if n_bytes > len(self._bytes) - self._at:
-            raise self._damaged(f"it ends within the {what}")
-        self._at += n_bytes
-        return self._bytes[self._at - n_bytes : self._at]
-
-    def _damaged(self, how: str) -> CheckpointError:
-        return CheckpointError(
-            f"{self._path} is damaged or not CTranslate2: {how}, near byte {self._at}; "
-            "fetch it again"
-        )
+def _array(reader: MappedReader, name: str) -> AnyArray:
+    rank = reader.number("rank", "<B")
+    if rank > _MOST_DIMENSIONS:
+        raise reader.damaged(f"{name} has {rank} dimensions")
+    shape = reader.numbers("shape", f"<{rank}I")
+    number = reader.number("type", "<B")
+    if number >= len(_TYPES):
+        raise reader.damaged(f"{name} has the unknown type {number}")
+    n_bytes = reader.number("size", "<I")
+    kind = _TYPES[number]
+    if n_bytes == 0 or math.prod(shape) * kind.itemsize != n_bytes:
+        raise reader.damaged(f"{name} has {n_bytes} bytes for {kind} {list(shape)}")
+    return reader.take(name, n_bytes).view(kind).reshape(shape)
 
 
 def _take_settings(path: Path, variables: dict[str, AnyArray]) -> dict[str, int]:

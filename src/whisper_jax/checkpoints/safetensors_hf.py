@@ -141,11 +141,21 @@ def to_arrays(dims: ModelDims, params: WhisperParams) -> dict[str, AnyArray]:
 
 
 def write(path: Path, dims: ModelDims, params: WhisperParams) -> None:
-    """Write a ``.safetensors`` file that `read` and transformers read, in the weights' own type."""
+    """Write a ``.safetensors`` file that `read` and transformers read, in the weights' own type.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     contiguous = {
         name: np.ascontiguousarray(array) for name, array in to_arrays(dims, params).items()
     }
-    save_file(contiguous, path, metadata={"format": "pt"})  # transformers asks for the format
+    path.touch()
+    mode = path.stat().st_mode  # save_file would let nobody else read it
+    try:
+        save_file(contiguous, path, metadata={"format": "pt"})  # transformers asks for the format
+        path.chmod(mode)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def config_of(dims: ModelDims) -> dict[str, int]:

@@ -123,6 +123,14 @@ def canonical_name(name: str) -> str | None:
     return name if name in SOURCES else None
 
 
+def name_of_repository(repo: str) -> str | None:
+    """The name of the model that a repository of the Hugging Face Hub holds, if it is known."""
+    for name, sources in SOURCES.items():
+        if HubSource(repo=repo) in sources:
+            return name
+    return None
+
+
 def unknown_model(name: str) -> UnknownModelError:
     """The error for a name that is neither known nor a path: it lists what would be right."""
     close = get_close_matches(name, known_models(), n=3)

@@ -1,9 +1,10 @@
-"""``whisper-jax models``: list, fetch and find the weights."""
+"""``whisper-jax models``: list, fetch, find and convert the weights."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,11 +13,15 @@ from whisper_jax.checkpoints.download import DownloadProgress, OnProgress
 from whisper_jax.checkpoints.resolve import resolve_model
 from whisper_jax.checkpoints.sources import ALIASES, SOURCES
 from whisper_jax.cli.help import PLAIN
-from whisper_jax.errors import WhisperJaxError
+from whisper_jax.errors import OptionError, WhisperJaxError
 
-app = typer.Typer(name="models", help="List, fetch and find models.", **PLAIN)
+if TYPE_CHECKING:
+    from whisper_jax.checkpoints.convert import StoredType
+
+app = typer.Typer(name="models", help="List, fetch, find and convert models.", **PLAIN)
 
 _COLUMNS = ("model", "MB", "source")
+_AS_STORED = "stored"
 
 
 @app.command("list")
@@ -71,6 +76,40 @@ def model_path(
     except WhisperJaxError as error:
         typer.echo(f"whisper-jax: {error}", err=True)
         raise typer.Exit(1) from error
+    typer.echo(folder)
+
+
+@app.command("convert")
+def convert_model(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="A name (see 'list'), hub id, folder or file."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DST", help="The new folder.")],
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype",
+            help="Type of all weights: float32, float16, bfloat16, or stored: each as it is.",
+        ),
+    ] = _AS_STORED,
+) -> None:
+    """Write a model as a Hugging Face folder of safetensors, whatever format it is in."""
+    from whisper_jax.checkpoints.convert import STORED_TYPES, write_hugging_face
+    from whisper_jax.checkpoints.load import load_checkpoint
+
+    if dtype not in (_AS_STORED, *STORED_TYPES):
+        known = ", ".join((_AS_STORED, *STORED_TYPES))
+        typer.echo(f"whisper-jax: --dtype is {dtype!r}; there are: {known}", err=True)
+        raise typer.Exit(2)
+    try:
+        with _progress() as on_progress:
+            found = resolve_model(source, on_progress=on_progress)
+        kind = None if dtype == _AS_STORED else cast("StoredType", dtype)
+        write_hugging_face(load_checkpoint(found), folder.expanduser(), kind)
+    except (WhisperJaxError, OSError) as error:
+        typer.echo(f"whisper-jax: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, OptionError) else 1) from error
     typer.echo(folder)
 
 

@@ -35,14 +35,14 @@ class PreparedWeights:
 
     Attributes:
         dims: Its sizes.
-        folder: Where its tokenizer files stand.
+        folder: Where its tokenizer files stand; None if it has the published tokens.
         heads: See `whisper_jax.checkpoints.load.Checkpoint.alignment_heads`.
         params: Its weights: arrays of the device, or views of a mapped file.
         was_kept: They come from the cache folder.
     """
 
     dims: ModelDims
-    folder: Path
+    folder: Path | None
     heads: tuple[Head, ...] | None
     params: WhisperParams
     was_kept: bool
@@ -78,7 +78,7 @@ def prepare_weights(checkpoint: Path, types: NumberTypes) -> PreparedWeights:
     try:
         about = {
             "dims": asdict(prepared.dims),
-            "folder": str(prepared.folder),
+            "folder": prepared.folder and str(prepared.folder),
             "heads": prepared.heads,
         }
         write_arrays(kept, _named(params), about)
@@ -121,7 +121,8 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
         dims = ModelDims(**about["dims"])
         names, structure = _names(dims, types)
         params = jax.tree.unflatten(structure, [arrays[name] for name in names])
-        folder, heads = Path(about["folder"]), about["heads"]
+        folder = None if about["folder"] is None else Path(about["folder"])
+        heads = about["heads"]
         if heads is not None:
             heads = tuple((int(layer), int(head)) for layer, head in heads)
     except (KeyError, TypeError, ValueError):

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from whisper_jax.errors import CheckpointError
 from whisper_jax.stored.files import cache_folder, mark_used, trim, write_whole
+from whisper_jax.text.published import published_vocabulary
 from whisper_jax.text.special import check_named_tokens, special_tokens
 
 _KEPT_FORMAT = 1
@@ -20,7 +21,14 @@ type _Vocabulary = dict[str, int]
 type _Merges = list[tuple[str, str]]
 
 
-def read_text_tokenizer(folder: Path, n_vocab: int) -> Tokenizer:
+def has_tokenizer(folder: Path) -> bool:
+    """True if a folder has the files that `read_text_tokenizer` needs."""
+    return (folder / "tokenizer.json").is_file() or all(
+        (folder / name).is_file() for name in ("vocab.json", "merges.txt")
+    )
+
+
+def read_text_tokenizer(folder: Path | None, n_vocab: int) -> Tokenizer:
     """The part of a checkpoint's tokenizer that does plain text, without special tokens.
 
     From ``tokenizer.json`` if it is there, else from ``vocab.json`` and ``merges.txt`` (with
@@ -28,12 +36,14 @@ def read_text_tokenizer(folder: Path, n_vocab: int) -> Tokenizer:
     compared with the layout and then left out.
 
     Args:
-        folder: The checkpoint's folder.
+        folder: The checkpoint's folder; None for the published tokens (`published_vocabulary`).
         n_vocab: Rows of the model's token embedding: 51864, 51865 or 51866.
 
     Raises:
         CheckpointError: Files are missing, cannot be read, or belong to another model.
     """
+    if folder is None:
+        return _byte_level_bpe(*published_vocabulary(n_vocab), Path("published tokens"))
     kept = _kept_file(folder, n_vocab)
     found = None if kept is None else _read_kept(kept)
     if found is not None:

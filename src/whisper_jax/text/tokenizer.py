@@ -180,14 +180,15 @@ class WhisperTokenizer:
         return self._special_names[token - self.special.eot]
 
 
-def load_tokenizer(folder: Path, n_vocab: int) -> WhisperTokenizer:
+def load_tokenizer(folder: Path | None, n_vocab: int) -> WhisperTokenizer:
     """Read the tokenizer of a checkpoint in Hugging Face's or CTranslate2's layout.
 
     From ``tokenizer.json`` if it is there, else from ``vocab.json`` and ``merges.txt``. The kind
     of vocabulary (English-only, 99 or 100 languages) follows from its size.
 
     Args:
-        folder: The checkpoint's folder.
+        folder: The checkpoint's folder; None for the published tokens, which come with the package:
+            OpenAI's own files and ggml files have no tokenizer beside them.
         n_vocab: Rows of the model's token embedding: 51864, 51865 or 51866.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from whisper_jax.bench.peers import ggml, hugging_face
+from whisper_jax.bench.peers import ggml
 from whisper_jax.bench.peers.environment import (
     PeerError,
     find_peer,
@@ -20,7 +20,8 @@ from whisper_jax.bench.peers.environment import (
     peers_folder,
     remove_peer,
 )
-from whisper_jax.checkpoints import names, safetensors_hf
+from whisper_jax.checkpoints import convert, names, safetensors_hf
+from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.errors import CheckpointError
 
 _OPENAI_SCRIPT = Path(__file__).with_name("convert_openai.py")
@@ -73,10 +74,9 @@ def hugging_face_folder(folder: Path) -> Path:
     """The folder that transformers reads; arguments and errors are those of `peer_model`."""
 
     def write(part: Path) -> None:
-        part.mkdir()
-        hugging_face.write_hugging_face(folder, part)
+        convert.write_hugging_face(load_checkpoint(folder), part)
 
-    return _kept(folder, "-hugging-face", _sources(hugging_face, safetensors_hf, names), write)
+    return _kept(folder, "-hugging-face", _sources(convert, safetensors_hf, names), write)
 
 
 def openvino_folder(folder: Path, *, interpreter: str | None = None) -> Path:
@@ -93,7 +93,7 @@ def openvino_folder(folder: Path, *, interpreter: str | None = None) -> Path:
         remove_peer(_EXPORTER)
 
     how = repr((_EXPORT, find_peer(_EXPORTER).packages)).encode()
-    how += _sources(hugging_face, safetensors_hf, names)
+    how += _sources(convert, safetensors_hf, names)
     return _kept(folder, "-openvino", how, write)
 
 

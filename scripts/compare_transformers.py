@@ -1,0 +1,88 @@
+"""Whether transformers reads what ``whisper-jax models convert`` writes, and says the same.
+
+    whisper-jax models convert base OUT
+    python scripts/compare_transformers.py OUT
+
+transformers runs in the environment that ``whisper-jax bench`` makes for it. Both transcribe the
+short clips of tests/golden/data greedily in float32, with timestamps, and the tokens are compared;
+so are the names of what each reads. The exit code is 1 if anything differs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import whisper_jax
+from whisper_jax.audio.decode import open_audio
+from whisper_jax.bench.peers.environment import peer_python
+
+DATA = Path(__file__).parents[1] / "tests" / "golden" / "data"
+IN_TRANSFORMERS = """
+import json, sys
+import numpy, torch
+from transformers import WhisperForConditionalGeneration, WhisperProcessor
+folder, clips = sys.argv[1], json.loads(sys.argv[2])
+model, about = WhisperForConditionalGeneration.from_pretrained(
+    folder, dtype=torch.float32, output_loading_info=True)
+processor = WhisperProcessor.from_pretrained(folder)
+lost = {key: sorted(about[key]) for key in about if about[key]}
+is_multilingual = model.generation_config.is_multilingual
+print(json.dumps({"loading": lost}))
+for clip in clips:
+    samples = numpy.load(clip["samples"])
+    features = processor(samples, sampling_rate=16000, return_tensors="pt").input_features
+    told = {"language": clip["language"], "task": "transcribe"} if is_multilingual else {}
+    with torch.no_grad():
+        found = model.generate(features, return_timestamps=True, num_beams=1, **told)
+    tokens = found[0].tolist()
+    text = processor.decode(tokens, skip_special_tokens=True)
+    print(json.dumps({"name": clip["name"], "tokens": tokens, "text": text}))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="OUT")
+    parser.add_argument("--work", type=Path, default=Path("/tmp"), help="for samples")
+    args = parser.parse_args()
+    with whisper_jax.load_model(args.folder, compute_type="float32") as model:
+        every = json.loads((DATA / "clips.json").read_text())["clips"]
+        known = [
+            c for c in every if c["duration_s"] < 30 and c["language"] in model.tokenizer.languages
+        ]
+        ours: dict[str, tuple[int, ...]] = {}
+        clips: list[dict[str, str]] = []
+        for clip in known:
+            path = DATA / clip["path"]
+            result = model.transcribe(
+                path, language=clip["language"], long_form="sequential", beam_size=1, temperature=0
+            )
+            ours[clip["name"]] = tuple(token for s in result.segments for token in s.tokens)
+            samples = args.work / f"{clip['name']}.npy"
+            with open_audio(path) as stream:
+                np.save(samples, np.concatenate(list(stream.blocks())))
+            clips.append({**clip, "samples": str(samples)})
+        eot = model.tokenizer.special.eot
+        begin = model.tokenizer.special.timestamp_begin
+    command = [str(peer_python("transformers")), "-I", "-c", IN_TRANSFORMERS, str(args.folder)]
+    done = subprocess.run([*command, json.dumps(clips)], stdout=subprocess.PIPE, check=True)
+    loading, *answers = (json.loads(line) for line in done.stdout.decode().splitlines())
+    print(f"missing, unexpected or mismatched arrays: {loading['loading'] or 'none'}")
+    differing = bool(loading["loading"])
+    for answer in answers:
+        # Its tokens may begin with the prompt and end with the end of text.
+        theirs = tuple(t for t in answer["tokens"] if not eot <= t < begin)
+        same = theirs == ours[answer["name"]]
+        differing |= not same
+        print(f"{answer['name']}\t{'same tokens' if same else 'DIFFERS'}\t{answer['text'].strip()}")
+        if not same:
+            print(f"  ours   {ours[answer['name']]}\n  theirs {theirs}")
+    sys.exit(differing)
+
+
+if __name__ == "__main__":
+    main()
