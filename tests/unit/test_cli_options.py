@@ -9,7 +9,7 @@ import pytest
 
 from whisper_jax.cli import transcribe
 from whisper_jax.cli.__main__ import main, translated
-from whisper_jax.cli.options import PANELS, spelled
+from whisper_jax.cli.options import PANELS, SUBTITLES, spelled
 from whisper_jax.errors import OptionError
 from whisper_jax.options import TranscribeOptions
 
@@ -153,8 +153,8 @@ def test_other_spellings_are_translated(theirs: str, ours: str):
 
 
 def test_an_option_of_openai_whisper_that_is_missing_is_named():
-    with pytest.raises(OptionError, match="--highlight-words is an option of openai-whisper"):
-        translated(["--highlight_words", "True"])
+    with pytest.raises(OptionError, match="--threads is an option of openai-whisper"):
+        translated(["--threads", "2"])
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -169,3 +169,8 @@ def test_help_has_every_option_under_its_heading(
     for panel, options in PANELS.items():
         under = text.partition(f"\n{panel}:\n")[2].partition("\n\n")[0]
         assert re.findall(r"^  (--[a-z-]+)", under, re.M) == [spelled(name) for name in options]
+    under = text.partition("\nSubtitles:\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^  (--[a-z-]+)", under, re.M)) == {
+        "--subtitle-translation",
+        *map(spelled, SUBTITLES),
+    }

@@ -33,7 +33,16 @@ _PROGRAM_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show
 _SWITCHES = ("--condition-on-previous-text", "--suppress-blank", "--vad-filter")
 """Each takes True or False, means True alone, and has a ``--no-`` form that means False."""
 
-_FLAGS = ("--without-timestamps", "--carry-initial-prompt", "--offline", "--verbose", "--quiet")
+_FLAGS = (
+    "--without-timestamps",
+    "--carry-initial-prompt",
+    "--highlight-words",
+    "--karaoke",
+    "--subtitle-translation",
+    "--offline",
+    "--verbose",
+    "--quiet",
+)
 """False unless they stand there: openai-whisper's ``--verbose False`` is saying nothing."""
 
 _BOOLEANS = {
@@ -58,10 +67,6 @@ _INSTEAD = {
 _NOT_YET = [
     "--append-punctuations",
     "--hallucination-silence-threshold",
-    "--highlight-words",
-    "--max-line-count",
-    "--max-line-width",
-    "--max-words-per-line",
     "--prepend-punctuations",
     "--threads",
     "--word-timestamps",
