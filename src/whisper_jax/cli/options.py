@@ -98,6 +98,10 @@ _RECORDING = {
         "START,END,…",
     ),
     "channel": _number("Use this channel, from 0; all are mixed if unset.", "N|None"),
+    "channels": _words(
+        "mix: transcribe the channels as one; split: each by itself, as a speaker of its own.",
+        "mix|split",
+    ),
 }
 _SPEECH = {
     "vad_filter": _switch(
