@@ -151,6 +151,11 @@ def test_words_with_times_are_not_parted_though_no_space_shows_them(language: st
     assert position == len(text)
 
 
+def test_a_word_that_is_a_whole_text_is_parted_all_the_same():
+    cues = make_cues(spoken(bare(UNSPACED["zh"])), SubtitleOptions(max_line_width=20))
+    assert all(width(line) <= 20 for lines in lines_of(cues) for line in lines)
+
+
 @settings(deadline=None)
 @given(st.sampled_from(sorted(TEXTS)), st.integers(1, 60))
 def test_every_language_in_any_width(language: str, columns: int):

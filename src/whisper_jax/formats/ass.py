@@ -4,7 +4,13 @@ import re
 from collections.abc import Sequence
 
 from whisper_jax.formats.cues import Cue, speaker_prefix
-from whisper_jax.formats.marks import directed, highlights, marked_lines, word_times
+from whisper_jax.formats.marks import (
+    directed,
+    highlights,
+    marked_lines,
+    runs_right_to_left,
+    word_times,
+)
 from whisper_jax.formats.options import SubtitleOptions
 
 TICK_MS = 10
@@ -38,6 +44,8 @@ _WORD_JOINER = "\u2060"
 def render_ass(cues: Sequence[Cue], options: SubtitleOptions) -> str:
     r"""Cues as ASS; with `SubtitleOptions.karaoke` each word has a ``\k`` tag.
 
+    Words of scripts that run from right to left are neither tagged nor highlighted.
+
     The times of the cues are multiples of `TICK_MS`.
     """
     # 2: lines end where they are broken. 0: the player breaks what is too long for the picture.
@@ -48,13 +56,16 @@ def render_ass(cues: Sequence[Cue], options: SubtitleOptions) -> str:
 
 
 def _events(cue: Cue, options: SubtitleOptions) -> list[str]:
-    if options.highlight_words:
+    # Players lay out what stands between two tags by itself, one after the other from left to
+    # right, as VSFilter did: tags inside a line would turn the order of its words around.
+    has_marks = not runs_right_to_left(cue.lines)
+    if options.highlight_words and has_marks:
         parts = [
             (_to_tick(start), _to_tick(end), _underlined(cue, index))
             for start, end, index in highlights(cue)
         ]
         return [_event(cue, *part) for part in parts if part[0] < part[1]]
-    lines = _sung(cue) if options.karaoke else _underlined(cue, None)
+    lines = _sung(cue) if options.karaoke and has_marks else _underlined(cue, None)
     return [_event(cue, cue.start_ms, cue.end_ms, lines)]
 
 

@@ -60,6 +60,13 @@ def marked_lines(lines: Sequence[Line], mark: Callable[[int, str], str]) -> list
     return texts
 
 
+def runs_right_to_left(lines: Sequence[Line]) -> bool:
+    """Whether most letters of some lines belong to scripts that run from right to left."""
+    directions = [unicodedata.bidirectional(c) for line in lines for c in line_text(line)]
+    n_right_to_left = sum(direction in _RIGHT_TO_LEFT for direction in directions)
+    return n_right_to_left > directions.count("L")
+
+
 def directed(lines: Sequence[Line], texts: Sequence[str], prefix: str = "") -> list[str]:
     """The texts of lines, embedded right to left where players would order them wrongly.
 
@@ -75,9 +82,7 @@ def directed(lines: Sequence[Line], texts: Sequence[str], prefix: str = "") -> l
         prefix: What stands before the first of them.
     """
     plain = [line_text(line) for line in lines]
-    directions = [unicodedata.bidirectional(c) for text in plain for c in text]
-    n_right_to_left = sum(direction in _RIGHT_TO_LEFT for direction in directions)
-    is_right_to_left = n_right_to_left > directions.count("L")
+    is_right_to_left = runs_right_to_left(lines)
     whole: list[str] = []
     for index, text in enumerate(texts):
         before = prefix if index == 0 else ""

@@ -11,6 +11,9 @@ _CONTROLS = dict.fromkeys(
     [*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " "
 )
 
+_LONGEST_WORD = 10
+"""What is longer is no word, in scripts without spaces: it may be parted all the same."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CueWord:
@@ -86,6 +89,9 @@ class _Clock:
         self._n_before = [0, *accumulate(not character.isspace() for character in text)]
         if has_times:
             ends = set(self._stops)
+            for first, stop, _, _ in self._parts:
+                if stop - first > _LONGEST_WORD:
+                    ends.update(range(first, stop))
             self.word_ends = {index for index, n in enumerate(self._n_before) if n in ends}
 
     def starts(self, index: int) -> int:
