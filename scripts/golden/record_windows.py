@@ -9,7 +9,8 @@ Temperature 0 without fallback, greedy or with ``--beam-size`` beams, float32, p
 prompt; the language is the
 primary subtag of the manifest's, or detected if that is a mixture (``en+zh``). Audio is decoded
 by PyAV as the product does it. Versions stand beside the output in ``.about.json``. A run that
-is interrupted goes on where it stopped.
+is interrupted goes on where it stopped. With ``--words`` each segment has its words too
+(``word_timestamps=True``): compare_words.py holds ours against them.
 """
 
 import argparse
@@ -30,22 +31,26 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="CTranslate2 model folder")
     parser.add_argument("--name", default="base", help="name of the model, for the output's name")
     parser.add_argument(
-        "--output", type=Path, help="default: oracle/openai-NAME[-beamN]-windows.jsonl in the cache"
+        "--output", type=Path, help="default: oracle/openai-NAME[-beamN]-{windows,words}.jsonl"
     )
     parser.add_argument("--beam-size", type=int, help="beams; greedy by default")
+    parser.add_argument("--words", action="store_true", help="with the times of words")
+    parser.add_argument("--sets", nargs="*", default=[], help="of the manifest; all by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--interpreter", help="Python to make openai-whisper's environment with")
     args = parser.parse_args()
     beams = f"-beam{args.beam_size}" if args.beam_size else ""
-    name = f"openai-{args.name}{beams}-windows.jsonl"
+    name = f"openai-{args.name}{beams}-{'words' if args.words else 'windows'}.jsonl"
     output = args.output or read_settings().cache / "oracle" / name
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = openai_checkpoint(args.model, interpreter=args.interpreter)
     command = [str(peer_python("openai-whisper")), str(SCRIPT)]
     command += ["--manifest", str(args.manifest), "--checkpoint", str(checkpoint)]
-    command += ["--output", str(output), "--threads", str(args.threads)]
+    command += ["--name", args.name, "--output", str(output), "--threads", str(args.threads)]
     if args.beam_size:
         command += ["--beam-size", str(args.beam_size)]
+    command += ["--words"] if args.words else []
+    command += ["--sets", *args.sets]
     command += ["--command", "python scripts/golden/record_windows.py MANIFEST --model FOLDER"]
     # Threads that wait actively would take the processor from whatever else is running.
     threads = {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": "passive"}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.transcribe import FileProgress, Warmup, Whisper, load_model
-    from whisper_jax.types import Retry, Segment, Transcript
+    from whisper_jax.types import Retry, Segment, Transcript, Word
 
     __version__: str
 
@@ -48,6 +48,7 @@ __all__ = [
     "Warmup",
     "Whisper",
     "WhisperJaxError",
+    "Word",
     "__version__",
     "load_model",
 ]
@@ -60,6 +61,7 @@ _ELSEWHERE = {
     "Transcript": "types",
     "Warmup": "transcribe",
     "Whisper": "transcribe",
+    "Word": "types",
     "load_model": "transcribe",
 }
 

@@ -104,6 +104,10 @@ class TranscribeOptions:
             further windows are asked. 0.5 in faster-whisper.
         language_detection_segments: Most windows, from the beginning, that are asked for the
             language; if none is sure the most frequent answer is taken. 1 in faster-whisper.
+        word_timestamps: Find the start and end of every word, and set those of segments by them.
+            False in both peers: it costs time.
+        prepend_punctuations: Signs that are part of the word after them. openai-whisper's.
+        append_punctuations: Signs that are part of the word before them. openai-whisper's.
         chinese_script: ``simplified`` or ``traditional``: write Chinese in this script; None
             leaves it as the model mixes them. Needs the extra ``chinese``.
         clip_timestamps: Seconds ``(start, end, start, end, …)`` of the parts to transcribe, in
@@ -151,6 +155,9 @@ class TranscribeOptions:
     without_timestamps: bool = False
     max_initial_timestamp: float | None = 1.0
     max_new_tokens: int | None = None
+    word_timestamps: bool = False
+    prepend_punctuations: str = "\"'“¿([{-"
+    append_punctuations: str = "\"'.。,，!！?？:：”)]}、"
     language_detection_threshold: float | None = 0.5
     language_detection_segments: int = 1
     chinese_script: ChineseScript | None = None
@@ -273,6 +280,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "without_timestamps": (bool,),
     "max_initial_timestamp": _LIMIT,
     "max_new_tokens": (int, type(None)),
+    "word_timestamps": (bool,),
+    "prepend_punctuations": (str,),
+    "append_punctuations": (str,),
     "language_detection_threshold": _LIMIT,
     "language_detection_segments": (int,),
     "chunk_length": _NUMBER,

@@ -12,13 +12,14 @@ request            answer                  who answers
 `Encode`           `Encoded`               the engine
 `DetectLanguage`   `LanguageScores`        the engine
 `Decode`           `Decoded`               the engine
+`Align`            `Aligned`               the engine
 `Release`          None                    the engine
 `Progress`         None                    the driver, for whoever listens
 =================  ======================  ==========================================
 
 A window owns a slot of the engine from its `Encode` until its program sends `Release`, asks for
-its next `Encode`, ends or is cancelled. `Decode` and `DetectLanguage` work on that slot, any
-number of times.
+its next `Encode`, ends or is cancelled. `Decode`, `DetectLanguage` and `Align` work on that slot,
+any number of times.
 """
 
 from dataclasses import dataclass
@@ -230,6 +231,40 @@ class Decoded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Align:
+    """Where in the window in the slot each token of a text is spoken.
+
+    Attributes:
+        prompt: ``<|startoftranscript|> <|en|> <|transcribe|> <|notimestamps|>``.
+        tokens: The text, without special tokens.
+        n_frames: 10 ms log-mel frames of the window that may be looked at, 2 or more.
+    """
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    n_frames: int
+
+    @property
+    def n_positions(self) -> int:
+        """Places it takes in the decoder's context, the end-of-text token's included."""
+        return len(self.prompt) + len(self.tokens) + 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aligned:
+    """The answer to `Align`.
+
+    Attributes:
+        starts: Encoder frames (20 ms) of the window at which each token begins, rising, and after
+            them the one at which the last token ends.
+        probabilities: Probability of each token, given those before it.
+    """
+
+    starts: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
     """Give the slot back."""
 
@@ -270,7 +305,7 @@ class Origin:
     priority: int = 0
 
 
-type EngineRequest = Encode | DetectLanguage | Decode | Release
-type EngineResult = Encoded | LanguageScores | Decoded | None
+type EngineRequest = Encode | DetectLanguage | Decode | Align | Release
+type EngineResult = Encoded | LanguageScores | Decoded | Aligned | None
 type ProgramRequest = NextClip | Read | EngineRequest | Progress
 type ProgramAnswer = Clip | Samples | EngineResult

@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
-from whisper_jax.checkpoints import DownloadProgress, resolve_model
+from whisper_jax.checkpoints import DownloadProgress, canonical_name, resolve_model
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.attention import fastest_attention
@@ -35,6 +35,7 @@ from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.engine.threads import has_spare_thread, offer_cpu_devices
 from whisper_jax.engine.weights import PreparedWeights, prepare_weights
 from whisper_jax.errors import OptionError
+from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
@@ -283,7 +284,11 @@ class Whisper:
             raise OptionError(f"batch_size is {batch_size}; give 1 or more")
         if self._ahead is not None:
             n_rows = options.beam_size if options.temperature[0] == 0 else options.best_of
-            self._ahead.expect(n_rows, detects_language=options.language in (None, AUTO))
+            self._ahead.expect(
+                n_rows,
+                detects_language=options.language in (None, AUTO),
+                aligns=options.word_timestamps,
+            )
         channels = SplitChannels(audios) if options.channels == "split" else None
         run = Run(
             self._engine,
@@ -360,6 +365,7 @@ def _start(
     """
     devices, n_shards, dims = list(mesh.devices.flat), mesh.shape["data"], weights.dims
     config = fastest_attention(model_config(dims, types, policy), types, mesh)
+    heads = weights.heads or alignment_heads(dims, canonical_name(name) or "")
     plan = memory_plan(dims, types, policy, n_model=mesh.shape["model"])
     most = policy.most_slots * n_shards if batch_size is None else batch_size
     n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
@@ -367,7 +373,7 @@ def _start(
     if not policy.joins_shards and n_shards > 1:
         meshes = [device_mesh(row, mesh.shape["model"]) for row in mesh.devices]
         config = replace(config, is_single_threaded=True)
-    programs = [DevicePrograms(weights.params, config, one) for one in meshes]
+    programs = [DevicePrograms(weights.params, config, one, heads) for one in meshes]
     ahead = AheadReader(programs[0], policy, policy.slot_buckets[0])
     engine, counts = start_lanes(name, programs, policy, n_windows)
     return engine, counts, n_windows, ahead

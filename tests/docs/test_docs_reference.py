@@ -130,7 +130,14 @@ def test_every_public_name_is_in_the_python_page():
 
 
 @pytest.mark.parametrize(
-    "record", [whisper_jax.Transcript, whisper_jax.Segment, Retry, whisper_jax.FileProgress]
+    "record",
+    [
+        whisper_jax.Transcript,
+        whisper_jax.Segment,
+        Retry,
+        whisper_jax.Word,
+        whisper_jax.FileProgress,
+    ],
 )
 def test_every_field_of_a_record_is_in_its_table(record: Any):
     text = section(REFERENCE / "python.md", f"## `{record.__name__}`")

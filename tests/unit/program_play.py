@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 import letters as fake
 import numpy as np
 
-from whisper_jax.engine.fake import with_prefix
+from whisper_jax.engine.fake import spread, with_prefix
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.programs import Language, transcribe_clips
 from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import (
+    Align,
+    Aligned,
     Clip,
     Decode,
     Decoded,
@@ -43,6 +45,7 @@ def play(
     speak: Speak = lambda _: mostly("zh", 0.7),
     known: Language | None = None,
     n_vocab: int = fake.N_VOCAB,
+    align: Callable[[Align], Aligned] = spread,
     **options: object,
 ) -> tuple[Transcript, list[ProgramRequest]]:
     """Drive a program over `fake.seconds`; its transcript and all it asked for.
@@ -54,6 +57,7 @@ def play(
         speak: Probabilities of a window's languages; the rest is shared by the others.
         known: The language, if the driver knows it.
         n_vocab: Size of the vocabulary.
+        align: Where the tokens of a text are.
         options: The options.
     """
     audio = fake.seconds(duration_s)
@@ -88,6 +92,8 @@ def play(
             case DetectLanguage():
                 assert window is not None
                 answer = scores(tokenizer.special.languages, request, speak(window))
+            case Align():
+                answer = align(request)
             case Decode():
                 assert window is not None
                 answer = with_prefix(hear(window, request), request.prefix)

@@ -31,7 +31,7 @@ def test_every_program_is_lowered_for_gpus_and_tpus(compute_type: ComputeType) -
     lift = Lift(model_config(tiny.DIMS, types, ACCELERATOR), MESH)
     programs = program_shapes(lift, types, Sizes(n_slots=2, n_rows=2))
     methods = {"empty", "encode", "put", "take", "language", "prefill", "insert", "run"}
-    assert set(programs) == methods | {"resize", "fit"}
+    assert set(programs) == methods | {"align", "resize", "fit"}
     for name, (body, args) in programs.items():
         exported = export.export(lift.jit(body, args), platforms=PLATFORMS)(*args)
         assert exported.platforms == PLATFORMS, name

@@ -146,11 +146,18 @@ def test_a_config_that_does_not_fit(tmp_path: Path) -> None:
         assert "config.json" in message(tmp_path)
 
 
-@pytest.mark.parametrize("heads", ["[[0, 2]]", "[[1, 0]]", "[0, 1]", '"no"', "[[0, -1]]"])
-def test_alignment_heads_that_do_not_exist(tmp_path: Path, heads: str) -> None:
+@pytest.mark.parametrize("heads", ["[0, 1]", '"no"', "[[0]]"])
+def test_alignment_heads_that_are_no_pairs(tmp_path: Path, heads: str) -> None:
     folder = write_hf(tmp_path)
     (folder / "generation_config.json").write_text(f'{{"alignment_heads": {heads}}}', "utf-8")
     assert "alignment_heads" in message(folder)
+
+
+@pytest.mark.parametrize("heads", ["[[0, 2]]", "[[0, 0], [1, 0]]", "[[0, -1]]", "[]"])
+def test_alignment_heads_of_another_model_are_not_taken(tmp_path: Path, heads: str) -> None:
+    folder = write_hf(tmp_path)
+    (folder / "generation_config.json").write_text(f'{{"alignment_heads": {heads}}}', "utf-8")
+    assert load_checkpoint(folder).alignment_heads is None
 
 
 def test_an_index_that_does_not_fit(tmp_path: Path) -> None:

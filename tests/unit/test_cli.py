@@ -236,7 +236,7 @@ def test_every_option_of_the_model_reaches_it(fake: FakeModel, run: Run):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("--word_timestamps True a.wav", "--word-timestamps"),
+        ("--highlight_words True a.wav", "--highlight-words"),
         ("--threads 2 a.wav", "--threads"),
         ("--beam_size 0 a.wav", "beam_size is 0; give 1 to 32"),
         ("--beam_size 2.5 a.wav", "beam_size is 2.5; give int"),

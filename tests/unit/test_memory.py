@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import tiny
 
+from whisper_jax.decoding.align import Texts, align
 from whisper_jax.decoding.loop import Windows, encode_windows, run_steps
 from whisper_jax.engine import memory
 from whisper_jax.engine.compute import number_types
-from whisper_jax.engine.memory import MemoryPlan, free_bytes, memory_plan, slots_for
+from whisper_jax.engine.memory import LONGEST_TEXT, MemoryPlan, free_bytes, memory_plan, slots_for
 from whisper_jax.engine.policy import ACCELERATOR, CPU
+from whisper_jax.model.alignment_heads import alignment_heads
+from whisper_jax.model.caches import empty_cross_cache
 from whisper_jax.model.dims import PUBLISHED
 from whisper_jax.options import ComputeType
 
 GIB = 1 << 30
-PLAN = MemoryPlan(weights=100, window=10, encoding=50, step=1)
+PLAN = MemoryPlan(weights=100, window=10, encoding=50, aligning=40, step=1)
 
 
 def plan_of(name: str, compute_type: ComputeType, n_model: int = 1) -> MemoryPlan:
@@ -53,6 +56,21 @@ def test_calls_need_no_more_than_planned(n_rows: int) -> None:
     run = jax.jit(partial(run_steps, config=tiny.CONFIG), donate_argnums=2)
     lowered = run.lower(tiny.params(), state.cross, state.rows, np.zeros(8, bool), limits)
     assert lowered.compile().memory_analysis().temp_size_in_bytes <= 8 * plan.step
+
+
+@pytest.mark.parametrize("cross", ["float32", "int8"])
+def test_to_align_a_text_needs_no_more_than_planned(cross: str) -> None:
+    types = replace(number_types("float32", CPU, "cpu"), cross=cross)
+    plan = memory_plan(tiny.DIMS, types, CPU)
+    shape = jax.ShapeDtypeStruct
+    texts = Texts(
+        shape((1, LONGEST_TEXT), jnp.int32), shape((1,), jnp.int32), shape((1,), jnp.int32)
+    )  # pyright: ignore[reportArgumentType]
+    own = jax.eval_shape(lambda: empty_cross_cache(tiny.DIMS, 1, tiny.DIMS.n_audio_ctx, cross))
+    config = replace(tiny.CONFIG, cross_dtype=cross)
+    run = jax.jit(partial(align, config=config, heads=alignment_heads(tiny.DIMS)))
+    needed = run.lower(tiny.params(), own, texts).compile().memory_analysis()
+    assert needed.temp_size_in_bytes <= plan.aligning
 
 
 def test_slots_are_as_many_as_fit() -> None:

@@ -159,7 +159,7 @@ def test_spoken_frames() -> None:
 
 def test_a_stretch_has_no_endless_windows() -> None:
     stretch = Stretch(start=0, stop=2000, speech=((0, 2000),), language="en")
-    text = WindowText(spans=(), n_done=2, last_time=2)
+    text = WindowText(spans=(), n_done=2, last_time=2, is_closed=False)
     most = 2 + 2000 // FRAMES_PER_WINDOW
     assert next_start(stretch, (100, 2000), text, most - 1) == 102
     assert next_start(stretch, (100, 2000), text, most) is None

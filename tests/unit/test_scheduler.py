@@ -18,7 +18,7 @@ from whisper_jax.engine.scheduler import (
 )
 from whisper_jax.requests import Origin
 
-LIMITS = {Kind.ENCODE: 2, Kind.LANGUAGE: 4, Kind.DECODE: 4}
+LIMITS = {Kind.ENCODE: 2, Kind.LANGUAGE: 4, Kind.DECODE: 4, Kind.ALIGN: 3}
 
 
 def scheduler(buckets: tuple[int, ...] = (2, 4, 8), n_shards: int = 1) -> Scheduler:
@@ -141,7 +141,7 @@ class World:
 
 @st.composite
 def clients(draw: st.DrawFn) -> dict[int, Client]:
-    in_place = st.lists(st.sampled_from([Kind.LANGUAGE, Kind.DECODE]), max_size=3)
+    in_place = st.lists(st.sampled_from([Kind.LANGUAGE, Kind.DECODE, Kind.ALIGN]), max_size=3)
     made = {}
     for program in range(draw(st.integers(1, 14))):
         windows = draw(st.lists(in_place, min_size=1, max_size=3))

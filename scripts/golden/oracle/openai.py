@@ -115,10 +115,15 @@ def significant(value):
     return value
 
 
-def load_model(checkpoint: Path, n_threads: int):
-    """A model on the CPU in float32; one thread makes its sums the same in every run."""
+def load_model(checkpoint: Path, name: str, n_threads: int):
+    """A model on the CPU in float32; one thread makes its sums the same in every run.
+
+    A file says nothing of its alignment heads: they are those of the model called ``name``.
+    """
     torch.set_num_threads(n_threads)
-    return whisper.load_model(str(checkpoint), device="cpu")
+    model = whisper.load_model(str(checkpoint), device="cpu")
+    model.set_alignment_heads(whisper._ALIGNMENT_HEADS[name])
+    return model
 
 
 def about(command: str) -> dict:

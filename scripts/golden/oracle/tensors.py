@@ -20,7 +20,7 @@ CLIP_OF_MODEL_TENSORS = "jfk"
 
 def main() -> None:
     args = golden_arguments(__doc__.splitlines()[0])
-    model = load_model(args.checkpoint, n_threads=1)
+    model = load_model(args.checkpoint, args.name, n_threads=1)
     audio = {clip["name"]: read_audio(args.data / clip["path"]) for clip in read_clips(args.data)}
     notes = np.array(json.dumps(about(args.command)))
     if args.name == "base":  # The log-mel is the same for every checkpoint.

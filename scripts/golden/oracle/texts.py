@@ -37,7 +37,7 @@ CASES = {
 
 def main() -> None:
     args = golden_arguments(__doc__.splitlines()[0])
-    model = load_model(args.checkpoint, n_threads=1)
+    model = load_model(args.checkpoint, args.name, n_threads=1)
     clips = read_clips(args.data)
     if not model.is_multilingual:
         clips = [clip for clip in clips if clip["language"] == "en"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from whisper_jax.checkpoints.cache import cached_models
 from whisper_jax.checkpoints.download import DownloadProgress
 from whisper_jax.checkpoints.resolve import resolve_model
-from whisper_jax.checkpoints.sources import known_models
+from whisper_jax.checkpoints.sources import canonical_name, known_models
 
 if TYPE_CHECKING:
     from whisper_jax.checkpoints.load import Checkpoint, load_checkpoint
@@ -18,6 +18,7 @@ __all__ = [
     "Checkpoint",
     "DownloadProgress",
     "cached_models",
+    "canonical_name",
     "known_models",
     "load_checkpoint",
     "resolve_model",

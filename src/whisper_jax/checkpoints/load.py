@@ -24,7 +24,8 @@ class Checkpoint:
             file where possible, not yet on a device.
         folder: Where its tokenizer files stand.
         alignment_heads: (decoder layer, head) of the cross-attention heads that follow the
-            audio, or None if no file says.
+            audio, or None if no file says, or names heads that the model does not have: files of
+            distilled models often keep those of the model that taught them.
     """
 
     dims: ModelDims
@@ -84,10 +85,9 @@ def _alignment_heads(
         heads = tuple((int(layer), int(head)) for layer, head in given)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"alignment_heads in {folder} are not pairs of numbers") from error
-    for layer, head in heads:
-        if not (0 <= layer < dims.n_text_layer and 0 <= head < dims.n_text_head):
-            raise CheckpointError(f"alignment_heads in {folder} name head {(layer, head)}: no such")
-    return heads
+    n_layers, n_heads = dims.n_text_layer, dims.n_text_head
+    are_there = all(0 <= layer < n_layers and 0 <= head < n_heads for layer, head in heads)
+    return heads if heads and are_there else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

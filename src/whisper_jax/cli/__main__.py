@@ -35,6 +35,7 @@ _SWITCHES = ("--condition-on-previous-text", "--suppress-blank", "--vad-filter")
 
 _FLAGS = (
     "--without-timestamps",
+    "--word-timestamps",
     "--carry-initial-prompt",
     "--highlight-words",
     "--karaoke",
@@ -65,11 +66,8 @@ _INSTEAD = {
 """What openai-whisper's and faster-whisper's users say, and how it is said here."""
 
 _NOT_YET = [
-    "--append-punctuations",
     "--hallucination-silence-threshold",
-    "--prepend-punctuations",
     "--threads",
-    "--word-timestamps",
 ]
 """Options of openai-whisper that are not supported: named in the message, not ignored."""
 

@@ -162,6 +162,9 @@ _PROMPTS = {
 _TIMESTAMPS = {
     "without_timestamps": _flag("One segment for each window."),
     "max_initial_timestamp": _limit("Latest start in seconds of a window's first segment."),
+    "word_timestamps": _flag("Find the start and end of every word."),
+    "prepend_punctuations": _words("Signs that are part of the word after them.", "SIGNS"),
+    "append_punctuations": _words("Signs that are part of the word before them.", "SIGNS"),
 }
 SUBTITLES: Final[Mapping[str, _Shown]] = MappingProxyType(
     {

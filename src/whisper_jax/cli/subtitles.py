@@ -49,7 +49,7 @@ class Subtitles:
                 raise OptionError(
                     f"{spelled(name)} is for {', '.join(wanted)}; add --format {wanted[0]}"
                 )
-        if self.options.needs_words and not getattr(options, "word_timestamps", False):
+        if self.options.needs_words and not options.word_timestamps:
             raise OptionError(
                 f"{spelled(self.options.needs_words[0])} needs the times of words; "
                 "add --word-timestamps True"

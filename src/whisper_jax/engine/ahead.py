@@ -19,6 +19,9 @@ from whisper_jax.engine.threads import usable_cores
 _SPECIAL_TOKENS = 8
 """Of a prompt of 224 tokens and what comes before and after it, at most."""
 
+_USUAL_TEXTS = (64, 128)
+"""Tokens of a sentence, and of a window that is full of speech."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,26 +40,31 @@ class AheadReader:
         self._programs = programs
         self._policy = policy
         self._lock = threading.Lock()
-        self._begun: set[tuple[int, bool]] = set()
+        self._begun: set[tuple[int, bool, bool]] = set()
         self._pool = DevicePool(programs.fetching(), policy)
         self._last: threading.Thread | None = None
         self._is_over = False
         self._start(partial(self._pool.fetch, n_slots))
 
-    def expect(self, n_rows: int, *, detects_language: bool) -> None:
+    def expect(self, n_rows: int, *, detects_language: bool, aligns: bool = False) -> None:
         """Read what a kind of window needs besides, as far as it is on disk; returns at once.
 
         Args:
             n_rows: Texts that are written about a window.
             detects_language: Whether its language is asked for.
+            aligns: Whether the times of its words are asked for.
         """
+        kind = (n_rows, detects_language, aligns)
         with self._lock:
-            if (n_rows, detects_language) in self._begun:
+            if kind in self._begun:
                 return
-            self._begun.add((n_rows, detects_language))
+            self._begun.add(kind)
             if detects_language:
                 self._start(self._pool.fetch_language)
             self._start(partial(self._pool.fetch_steps, n_rows))
+            if aligns:
+                for n_tokens in _USUAL_TEXTS:
+                    self._start(partial(self._pool.fetch_alignment, n_tokens))
 
     def compile_usual(self, n_slots: int, rows: Sequence[int]) -> tuple[int, int]:
         """Compile what usual work needs, as far as it is not on disk.
@@ -135,12 +143,13 @@ def _compile_pool(
 def _compile_prompts(
     programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
 ) -> None:
-    """Prompts of all lengths that fit before a text."""
+    """Prompts of all lengths that fit before a text, and texts of all lengths to be aligned."""
     pool = DevicePool(programs, policy)
     pool.fetch(n_slots)
-    for n_prompt in policy.prompt_buckets:
-        if n_prompt <= programs.config.dims.n_text_ctx // 2 + _SPECIAL_TOKENS:
-            pool.fetch_steps(n_rows, n_prompt)
+    for n_tokens in policy.prompt_buckets:
+        if n_tokens <= programs.config.dims.n_text_ctx // 2 + _SPECIAL_TOKENS:
+            pool.fetch_steps(n_rows, n_tokens)
+            pool.fetch_alignment(n_tokens)
 
 
 def _compile_moves(

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE
+from whisper_jax.audio.units import FRAMES_PER_TIMESTAMP, HOP, MARGIN_AFTER, MARGIN_BEFORE
+from whisper_jax.decoding.align import Attended, Texts
 from whisper_jax.decoding.choose import Draws
 from whisper_jax.decoding.loop import Prompts, Windows
 from whisper_jax.decoding.rules import Rules
 from whisper_jax.decoding.search import Search
 from whisper_jax.decoding.state import Report
+from whisper_jax.decoding.warping import first_frames
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.requests import Decode, Decoded, Encode
+from whisper_jax.requests import Align, Aligned, Decode, Decoded, Encode
 
 _NO_LIMIT = np.iinfo(np.int32).max // 2
 
@@ -138,6 +140,36 @@ def language_probabilities(
     chosen = logits[list(candidates)].astype(np.float64)
     odds = np.exp(chosen - chosen.max())
     return _floats(odds / odds.sum())
+
+
+def texts_batch(
+    layout: BatchLayout, requests: Sequence[Align], n_positions: int, eot: int
+) -> Texts:
+    """The texts of a call to be aligned; padding entries are one token in one frame."""
+    n = layout.n_entries
+    tokens = np.full((n, n_positions), eot, np.int32)
+    n_tokens, n_audio_frames = np.ones(n, np.int32), np.ones(n, np.int32)
+    for place, request in zip(layout.places, requests, strict=True):
+        text = request.prompt + request.tokens
+        tokens[place, : len(text)] = text
+        n_tokens[place] = request.n_positions
+        n_audio_frames[place] = _audio_frames(request)
+    return Texts(tokens, n_tokens, n_audio_frames)  # pyright: ignore[reportArgumentType]
+
+
+def aligned(attended: Attended, at: int, request: Align) -> Aligned:
+    """Where the tokens of a text begin, from arrays that were read."""
+    # What stands at a token's place tells of the token that follows it.
+    first, n = len(request.prompt) - 1, len(request.tokens)
+    rows = attended.distances[at, first : first + n + 1, : _audio_frames(request)]
+    return Aligned(
+        starts=_integers(first_frames(np.asarray(rows))),
+        probabilities=_floats(attended.probabilities[at, first : first + n]),
+    )
+
+
+def _audio_frames(request: Align) -> int:
+    return max(1, request.n_frames // FRAMES_PER_TIMESTAMP)
 
 
 def _integers(array: object) -> tuple[int, ...]:

@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from whisper_jax.decoding import loop
+from whisper_jax.decoding.align import align as align_texts
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.state import empty_pool, fit_rows, resize_pool
+from whisper_jax.model.decoder import Head
 
 
 class Lies(Enum):
@@ -60,6 +62,12 @@ def language(config: ModelConfig) -> Body:
 def prefill(config: ModelConfig) -> Body:
     """From weights, a cache of windows and prompts to what was heard."""
     return Body("prefill", partial(loop.prefill, config=config), (_WEIGHTS, _SPLIT, _SPLIT))
+
+
+def align(config: ModelConfig, heads: tuple[Head, ...]) -> Body:
+    """From weights, a cache of windows and texts to what was attended to."""
+    function = partial(align_texts, config=config, heads=heads)
+    return Body("align", function, (_WEIGHTS, _SPLIT, _SPLIT), static=heads)
 
 
 def insert(config: ModelConfig) -> Body:

@@ -15,15 +15,19 @@ from whisper_jax.decoding.loop import Prompts
 from whisper_jax.decoding.state import PoolState, Report
 from whisper_jax.engine.batches import (
     BatchLayout,
+    aligned,
     decoded,
     language_probabilities,
     prompts_batch,
+    texts_batch,
     windows_batch,
 )
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import DevicePolicy, bucket_of
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.requests import (
+    Align,
+    Aligned,
     Decode,
     Decoded,
     DecodeRules,
@@ -147,6 +151,19 @@ class DevicePool:
             for place, (_, request) in zip(layout.places, items, strict=True)
         ]
 
+    def align(self, items: Sequence[tuple[Slot, Align]]) -> list[Aligned]:
+        """Where the texts of windows in their slots are spoken."""
+        start_s = perf_counter()
+        layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
+        requests = [request for _, request in items]
+        attended = jax.tree.map(np.asarray, self._start_alignment(layout, requests))
+        found = [
+            aligned(attended, place, request)
+            for place, request in zip(layout.places, requests, strict=True)
+        ]
+        self.counts.add_seconds("align", start_s)
+        return found
+
     def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
         """Begin to decode windows in their slots; `run` goes on with them."""
         start_s = perf_counter()
@@ -213,6 +230,11 @@ class DevicePool:
         self._decoding[_FIRST] = replace(self._decoding[_FIRST], n_positions=n_positions)
         self._start_steps([_FIRST])
 
+    def fetch_alignment(self, n_tokens: int) -> None:
+        """What it needs besides to align texts of so many tokens; after `fetch`."""
+        text = Align(prompt=(0,), tokens=(0,) * (n_tokens - 2), n_frames=2)
+        self._start_alignment(BatchLayout([_FIRST], self.programs.n_shards), [text])
+
     def forget(self, slot: Slot) -> None:
         """The slot has been freed or has a new window: an unread result of it is void."""
         self._decoding.pop(slot, None)
@@ -243,6 +265,12 @@ class DevicePool:
     def _start_language(self, layout: BatchLayout) -> Any:
         own = self.programs.take(self._pool.cross, layout.slots)
         return self.programs.language(own)
+
+    def _start_alignment(self, layout: BatchLayout, requests: Sequence[Align]) -> Any:
+        longest = max(request.n_positions for request in requests)
+        eot = self.programs.config.ids.eot
+        texts = texts_batch(layout, requests, self.prompt_bucket(longest), eot)
+        return self.programs.align(self.programs.take(self._pool.cross, layout.slots), texts)
 
     def _start_steps(self, slots: Sequence[Slot]) -> Report:
         self._make_room(0)

@@ -28,6 +28,8 @@ from whisper_jax.engine.scheduler import (
 )
 from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
 from whisper_jax.requests import (
+    Align,
+    Aligned,
     Decode,
     Decoded,
     DetectLanguage,
@@ -61,6 +63,10 @@ class Pool(Protocol):
 
     def detect_language(self, items: Sequence[tuple[Slot, DetectLanguage]]) -> list[LanguageScores]:
         """Language probabilities of windows in slots."""
+        ...
+
+    def align(self, items: Sequence[tuple[Slot, Align]]) -> list[Aligned]:
+        """Where the texts of windows in slots are spoken."""
         ...
 
     def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
@@ -213,10 +219,10 @@ class Engine:
         self,
         served: _Served,
         origin: Origin,
-        request: Encode | DetectLanguage | Decode,
+        request: Encode | DetectLanguage | Decode | Align,
         reply: Reply,
     ) -> None:
-        bucket = 0
+        bucket = n_tokens = 0
         match request:
             case Encode():
                 kind = Kind.ENCODE
@@ -226,12 +232,15 @@ class Engine:
             case DetectLanguage():
                 kind = Kind.LANGUAGE
             case Decode():
-                kind = Kind.DECODE
-                try:
-                    bucket = served.pool.prompt_bucket(len(request.prompt) + len(request.prefix))
-                except ValueError as error:
-                    _answer(reply, EngineError(f"the prompt is too long: {error}"))
-                    return
+                kind, n_tokens = Kind.DECODE, len(request.prompt) + len(request.prefix)
+            case Align():
+                kind, n_tokens = Kind.ALIGN, request.n_positions
+        if n_tokens:
+            try:
+                bucket = served.pool.prompt_bucket(n_tokens)
+            except ValueError as error:
+                _answer(reply, EngineError(f"the text is too long: {error}"))
+                return
         if kind is not Kind.ENCODE and origin.program not in served.windows:
             _answer(reply, EngineError("the window is no longer in a slot; encode it again"))
             return
@@ -312,6 +321,11 @@ class Engine:
                     [(slot, cast(Encode, self._request(served, t))) for t, slot in work.items]
                 )
                 return [(t, result) for (t, _), result in zip(work.items, encoded, strict=True)]
+            case Batch(Kind.ALIGN):
+                texts = pool.align(
+                    [(slot, cast(Align, self._request(served, t))) for t, slot in work.items]
+                )
+                return [(t, result) for (t, _), result in zip(work.items, texts, strict=True)]
             case Batch():
                 scores = pool.detect_language(
                     [

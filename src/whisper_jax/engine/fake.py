@@ -5,8 +5,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from whisper_jax.audio.units import FRAMES_PER_TIMESTAMP
 from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
 from whisper_jax.requests import (
+    Align,
+    Aligned,
     Decode,
     Decoded,
     DetectLanguage,
@@ -113,6 +116,8 @@ class FakeEngine:
                 raise EngineError("the window is no longer in a slot; encode it again")
             case DetectLanguage():
                 return self._scores(self.held[program], len(request.language_tokens))
+            case Align():
+                return spread(request)
             case Decode():
                 heard = self._hear(self.held[program], request)
                 return with_prefix(heard, request.prefix)
@@ -122,6 +127,15 @@ class FakeEngine:
         known = {certain: 1.0} if isinstance(certain, int) else certain(window)
         rest = (1.0 - sum(known.values())) / max(1, n - len(known))
         return LanguageScores(probabilities=tuple(known.get(index, rest) for index in range(n)))
+
+
+def spread(request: Align) -> Aligned:
+    """The answer to a request to align: all tokens take as long, and are certain."""
+    n, n_audio_frames = len(request.tokens), request.n_frames // FRAMES_PER_TIMESTAMP
+    return Aligned(
+        starts=tuple(index * n_audio_frames // n for index in range(n + 1)) if n else (0,),
+        probabilities=(1.0,) * n,
+    )
 
 
 def with_prefix(heard: Decoded, prefix: tuple[int, ...]) -> Decoded:

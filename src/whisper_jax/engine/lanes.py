@@ -55,6 +55,7 @@ def _scheduler(policy: DevicePolicy, n_shards: int, n_windows: int) -> Scheduler
             Kind.ENCODE: policy.encode_limit,
             Kind.LANGUAGE: policy.prefill_limit,
             Kind.DECODE: policy.prefill_limit,
+            Kind.ALIGN: policy.align_limit,
         },
     )
 

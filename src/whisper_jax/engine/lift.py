@@ -22,6 +22,8 @@ from whisper_jax.decoding.state import PoolState
 from whisper_jax.engine import bodies
 from whisper_jax.engine.bodies import Body, Lies
 from whisper_jax.engine.sharding import Layout
+from whisper_jax.model.alignment_heads import alignment_heads
+from whisper_jax.model.decoder import Head
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.stored.programs import program_store
 
@@ -95,13 +97,27 @@ class DevicePrograms:
     What recompiles: the number of slots (``put``, ``take``, ``run``, ``insert``, ``resize``,
     ``fit``); the rows of a slot and the room for tokens (``run``, ``insert``, ``resize``,
     ``fit``); the windows in a call and how much of them is heard (``encode``); the windows in a
-    call (``language``); the prompts in a call and their length bucket (``prefill``, ``insert``).
+    call (``language``); the prompts in a call and their length bucket (``prefill``, ``insert``);
+    the texts in a call and their length bucket (``align``).
 
     Pools on several threads may share them: what one compiles the others wait for.
+
+    Args:
+        params: The model's weights.
+        config: The model.
+        mesh: The devices.
+        heads: The heads that follow the audio; None takes those of `alignment_heads`.
     """
 
-    def __init__(self, params: WhisperParams, config: ModelConfig, mesh: Mesh) -> None:
+    def __init__(
+        self,
+        params: WhisperParams,
+        config: ModelConfig,
+        mesh: Mesh,
+        heads: tuple[Head, ...] | None = None,
+    ) -> None:
         self.config = config
+        self.heads = alignment_heads(config.dims) if heads is None else heads
         self.n_shards = mesh.shape["data"]
         self.n_devices = mesh.size
         self._lift = Lift(config, mesh)
@@ -156,6 +172,10 @@ class DevicePrograms:
     def prefill(self, own: Any, prompts: Any) -> Any:
         """`prefill`: what was heard, for `insert`."""
         return self._call(bodies.prefill(self.config), self._params, own, prompts)
+
+    def align(self, own: Any, texts: Any) -> Any:
+        """`align`: what was attended to by the heads that follow the audio."""
+        return self._call(bodies.align(self.config, self.heads), self._params, own, texts)
 
     def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
         """`insert`; the rows are donated."""

@@ -19,10 +19,13 @@ from whisper_jax.decoding.state import empty_pool
 from whisper_jax.engine.compute import NumberTypes, weight_shapes
 from whisper_jax.engine.policy import DevicePolicy
 from whisper_jax.engine.sharding import Layout
+from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.model.dims import ModelDims
 
 USUAL_ROWS = 5
 """Texts of a window that are planned for: the default beams, and samples."""
+LONGEST_TEXT = 232
+"""Tokens of a text to be aligned that is planned for: 224 of a window, and what is around them."""
 _SHARE = 0.8
 """How much of what is free may be taken: others use the device too, and memory is in pieces."""
 _FLOAT32 = 4
@@ -36,19 +39,21 @@ class MemoryPlan:
         weights: The weights.
         window: A slot, with all rows and positions that a text may need.
         encoding: What a call of the encoder needs besides.
+        aligning: What a call that aligns texts needs besides.
         step: What a decode step needs besides, for each slot.
     """
 
     weights: int
     window: int
     encoding: int
+    aligning: int
     step: int
 
     def total(self, n_slots: int) -> int:
         """The most that is held at once with so many slots."""
         # When a pool has grown to twice its size, the one before is still there.
         state = self.window * (n_slots + n_slots // 2)
-        return self.weights + state + max(self.encoding, self.step * n_slots)
+        return self.weights + state + max(self.encoding, self.aligning, self.step * n_slots)
 
     def slots_within(self, n_bytes: float, most: int) -> int:
         """How many slots fit: ``most``, or the largest power of two; 1 even if that does not."""
@@ -89,8 +94,20 @@ def memory_plan(
         weights=_n_bytes(weights, layout.of_params(weights), n_model),
         window=_n_bytes(slot, layout.of_state(slot), n_model),
         encoding=policy.encode_limit * (scores + hidden),
+        aligning=policy.align_limit * _alignment(dims, n_model),
         step=n_rows * (4 * dims.n_vocab + looks) * _FLOAT32,
     )
+
+
+def _alignment(dims: ModelDims, n_model: int) -> int:
+    """Bytes that a window's text takes while it is aligned."""
+    heads = len(alignment_heads(dims))
+    n_heads = dims.n_text_head // Layout(dims, n_model).n_parts("heads")
+    # Of each head the attention and three steps of smoothing; scores of all heads of a layer, and
+    # keys and values in float; logits, and their exponentials.
+    looks = (4 * heads + 3 * n_heads) * LONGEST_TEXT * dims.n_audio_ctx
+    others = 2 * dims.n_audio_ctx * dims.n_text_state + 3 * LONGEST_TEXT * dims.n_vocab
+    return (looks + others) * _FLOAT32
 
 
 def slots_for(plan: MemoryPlan, devices: Sequence[Any], most: int) -> int:

@@ -24,6 +24,7 @@ class DevicePolicy:
         rounds_as_written: Where numbers are rounded is not left to the compiler.
         encode_limit: Most windows encoded in one call.
         prefill_limit: Most prompts read in one call.
+        align_limit: Most texts aligned in one call.
         audio_buckets: Log-mel frames of a window that programs are compiled for, even numbers.
         prompt_buckets: Prompt lengths that programs are compiled for.
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
@@ -48,6 +49,7 @@ class DevicePolicy:
     rounds_as_written: bool = False
     encode_limit: int
     prefill_limit: int
+    align_limit: int
     audio_buckets: tuple[int, ...] = (1000, 1500, 2000, 2500, 3000)
     prompt_buckets: tuple[int, ...] = (8, 64, 128, 232, 448)
     position_buckets: tuple[int, ...] = (128, 256, 448)
@@ -91,6 +93,7 @@ CPU = DevicePolicy(
     rounds_as_written=True,
     encode_limit=1,
     prefill_limit=1,
+    align_limit=1,
     cache_dtype="float32",
     reads_int8=True,
     turns_weights=True,
@@ -105,6 +108,7 @@ ACCELERATOR = DevicePolicy(
     attention="xla",
     encode_limit=4,
     prefill_limit=8,
+    align_limit=4,
     most_slots=64,
 )
 

@@ -29,6 +29,7 @@ class Kind(Enum):
     ENCODE = "encode"
     LANGUAGE = "language"
     DECODE = "decode"
+    ALIGN = "align"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class Scheduler:
         """What the device should do now; None if nobody wants anything.
 
         Priority decides first. Among equals what lets more rows decode together comes first:
-        windows into free slots, then language, then prompts, then steps.
+        windows into free slots, then language, then prompts, then alignment, then steps.
         """
         kind = self._next_kind()
         if kind is None:
@@ -242,7 +243,7 @@ class Scheduler:
         return Batch(Kind.ENCODE, bucket, tuple(items))
 
     def _in_place_batch(self, kind: Kind) -> Batch:
-        """Requests on windows that are in their slots already: language and prompts."""
+        """Requests on windows that are in their slots already: language, prompts, alignment."""
         queue = self._in_order(kind)
         bucket = queue[0].bucket
         items: list[tuple[Ticket, Slot]] = []

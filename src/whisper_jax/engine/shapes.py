@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE
+from whisper_jax.decoding.align import Texts
 from whisper_jax.decoding.loop import ModelConfig, Windows
 from whisper_jax.engine import bodies
 from whisper_jax.engine.batches import BatchLayout, prompts_batch
@@ -19,6 +20,7 @@ from whisper_jax.engine.bodies import Body
 from whisper_jax.engine.compute import NumberTypes, weight_shapes
 from whisper_jax.engine.lift import Lift
 from whisper_jax.engine.scheduler import Slot
+from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.requests import Decode, DecodeRules
 
 
@@ -73,6 +75,8 @@ def program_shapes(
     own = add(bodies.TAKE, state.cross, entries)
     add(bodies.language(config), weights, own)
     prompts = _prompts(config, n_shards, sizes)
+    texts = Texts(_integers(entries.shape[0], sizes.prompt_length), entries, entries)
+    add(bodies.align(config, alignment_heads(config.dims)), weights, own, texts)
     heard = add(bodies.prefill(config), weights, own, prompts)
     add(bodies.insert(config), state.rows, prompts, heard)
     running = jax.ShapeDtypeStruct((sizes.n_slots * n_shards,), bool)

@@ -16,6 +16,7 @@ import numpy as np
 
 from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.engine.compute import NumberTypes, cast_params, weight_shapes
+from whisper_jax.model.decoder import Head
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.model.params import WhisperParams
 from whisper_jax.stored.arrays import read_arrays, write_arrays
@@ -35,12 +36,14 @@ class PreparedWeights:
     Attributes:
         dims: Its sizes.
         folder: Where its tokenizer files stand.
+        heads: See `whisper_jax.checkpoints.load.Checkpoint.alignment_heads`.
         params: Its weights: arrays of the device, or views of a mapped file.
         was_kept: They come from the cache folder.
     """
 
     dims: ModelDims
     folder: Path
+    heads: tuple[Head, ...] | None
     params: WhisperParams
     was_kept: bool
 
@@ -63,13 +66,21 @@ def prepare_weights(checkpoint: Path, types: NumberTypes) -> PreparedWeights:
     loaded = load_checkpoint(checkpoint)
     params = cast_params(loaded.params, types)
     prepared = PreparedWeights(
-        dims=loaded.dims, folder=loaded.folder, params=params, was_kept=False
+        dims=loaded.dims,
+        folder=loaded.folder,
+        heads=loaded.alignment_heads,
+        params=params,
+        was_kept=False,
     )
     del loaded
     if kept is None or sum(leaf.nbytes for leaf in jax.tree.leaves(params)) > most_bytes:
         return prepared
     try:
-        about = {"dims": asdict(prepared.dims), "folder": str(prepared.folder)}
+        about = {
+            "dims": asdict(prepared.dims),
+            "folder": str(prepared.folder),
+            "heads": prepared.heads,
+        }
         write_arrays(kept, _named(params), about)
     except OSError as error:
         _log.info("the converted weights are not kept: %s", error)
@@ -110,10 +121,12 @@ def _read(path: Path, types: NumberTypes, *, was_kept: bool = True) -> PreparedW
         dims = ModelDims(**about["dims"])
         names, structure = _names(dims, types)
         params = jax.tree.unflatten(structure, [arrays[name] for name in names])
-        folder = Path(about["folder"])
-    except (KeyError, TypeError):
+        folder, heads = Path(about["folder"]), about["heads"]
+        if heads is not None:
+            heads = tuple((int(layer), int(head)) for layer, head in heads)
+    except (KeyError, TypeError, ValueError):
         return None
-    return PreparedWeights(dims=dims, folder=folder, params=params, was_kept=was_kept)
+    return PreparedWeights(dims=dims, folder=folder, heads=heads, params=params, was_kept=was_kept)
 
 
 def _names(dims: ModelDims, types: NumberTypes) -> tuple[list[str], Any]:

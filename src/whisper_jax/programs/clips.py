@@ -34,7 +34,8 @@ from whisper_jax.programs.switching import (
     pieces_of,
     stretches_of,
 )
-from whisper_jax.programs.windows import fit_into, split_window
+from whisper_jax.programs.windows import done_with_words, fit_into, split_window
+from whisper_jax.programs.words import WordTimer
 from whisper_jax.requests import Clip, NextClip, Progress
 from whisper_jax.text import WhisperTokenizer
 from whisper_jax.types import Segment, Transcript
@@ -91,6 +92,7 @@ class _Recording:
         self.slot = WindowSlot(peak, n_padding, silence_after=silence_after)
         self.context = Context(tokenizer, options)
         self.segments = Segments(tokenizer, options)
+        self.timer = WordTimer(tokenizer, options) if options.word_timestamps else None
         self.rules = decode_rules(tokenizer, options)
         self.last_code = ""
 
@@ -184,6 +186,10 @@ class _Recording:
                 # Times after the recording's own end are left as the model sets them.
                 is_at_end = stretch.stop is None and n_frames < n_wanted
                 spans = text.spans if is_at_end else fit_into(text.spans, n_frames)
+                if self.timer is not None:
+                    spans = yield from self.timer.time(spans, seek, n_frames, code)
+                    if stretch.speech is None:
+                        text = done_with_words(text, spans)
                 segments = self.segments.add(spans, seek, outcome, code)
                 self._remember(segments, outcome)
             window = (seek, seek + n_frames)

@@ -1,6 +1,7 @@
 """Segments out of the texts of windows."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.options import TranscribeOptions
@@ -8,7 +9,7 @@ from whisper_jax.programs.fallback import Outcome
 from whisper_jax.programs.windows import Span
 from whisper_jax.text import WhisperTokenizer
 from whisper_jax.text.chinese import CHINESE_LANGUAGES, chinese_converter
-from whisper_jax.types import Segment
+from whisper_jax.types import Segment, Word
 
 
 class Segments:
@@ -60,9 +61,32 @@ class Segments:
                     no_speech_prob=decoded.no_speech_prob,
                     language=language,
                     retries=outcome.retries,
+                    words=self._words(span, seek, text, language),
                 )
             )
         return tuple(self.found[n_before:])
+
+    def _words(self, span: Span, seek: int, text: str, language: str) -> tuple[Word, ...] | None:
+        """The words of a segment, in the script of its text."""
+        if span.words is None:
+            return None
+        written = [word.text for word in span.words]
+        stops = list(accumulate(map(len, written)))
+        if stops[-1:] == [len(text)]:
+            # Converted as a whole, a text is right in places where its words alone would not be.
+            starts = [0, *stops[:-1]]
+            written = [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        elif self._to_script is not None and language in CHINESE_LANGUAGES:
+            written = list(map(self._to_script, written))
+        return tuple(
+            Word(
+                start=(seek + word.start) / FRAMES_PER_SECOND,
+                end=(seek + word.end) / FRAMES_PER_SECOND,
+                word=spelled,
+                probability=word.probability,
+            )
+            for word, spelled in zip(span.words, written, strict=True)
+        )
 
     def _text(self, tokens: tuple[int, ...], language: str) -> str:
         text = self._tokenizer.decode(tokens)

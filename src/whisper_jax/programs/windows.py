@@ -46,12 +46,30 @@ def window_samples(read: Samples, seek: int, n_frames: int) -> tuple[NDArray[np.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpokenWord:
+    """A word of a window's text: times in 10 ms frames from the window's start."""
+
+    start: int
+    end: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A piece of a window's text: times in 10 ms frames from the window's start."""
+    """A piece of a window's text: times in 10 ms frames from the window's start.
+
+    Attributes:
+        start: First frame.
+        end: One past the last.
+        tokens: Timestamps included.
+        words: Its words; None where nobody asked for them.
+    """
 
     start: int
     end: int
     tokens: tuple[int, ...]
+    words: tuple[SpokenWord, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +80,13 @@ class WindowText:
         spans: Its segments; those without length are left out.
         n_done: Where the next window begins by openai-whisper's rule.
         last_time: The timestamp that the text ends with; None if it ends otherwise.
+        is_closed: Whether it ends with a single timestamp: nothing is spoken after it.
     """
 
     spans: tuple[Span, ...]
     n_done: int
     last_time: int | None
+    is_closed: bool
 
 
 def split_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> WindowText:
@@ -86,11 +106,11 @@ def split_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> 
     cuts = [i for i in range(1, len(tokens)) if is_time[i - 1] and is_time[i]]
     ends_with_time = len(tokens) >= 2 and is_time[-1]
     last_time = _frame(tokens[-1], timestamp_begin) if ends_with_time else None
+    is_closed = ends_with_time and not is_time[-2]
     if not cuts:
         whole = _whole_window(tokens, timestamp_begin, n_frames)
-        return WindowText(spans=(whole,), n_done=n_frames, last_time=last_time)
-    ends_with_single = ends_with_time and not is_time[-2]
-    if ends_with_single:
+        return WindowText(spans=(whole,), n_done=n_frames, last_time=last_time, is_closed=is_closed)
+    if is_closed:
         cuts.append(len(tokens))
     spans: list[Span] = []
     for begin, end in zip([0, *cuts], cuts, strict=False):
@@ -102,12 +122,13 @@ def split_window(tokens: Sequence[int], timestamp_begin: int, n_frames: int) -> 
                 tokens=piece,
             )
         )
-    n_done = n_frames if ends_with_single else min(spans[-1].end, n_frames)
+    n_done = n_frames if is_closed else min(spans[-1].end, n_frames)
     return WindowText(
         spans=tuple(span for span in spans if span.start < span.end),
         # A text without any length would be heard again and again.
         n_done=n_done or n_frames,
         last_time=last_time,
+        is_closed=is_closed,
     )
 
 
@@ -132,6 +153,18 @@ def fit_into(spans: Sequence[Span], n_frames: int) -> list[Span]:
         replace(span, start=min(span.start, latest_start), end=min(span.end, n_frames))
         for span in spans
     ]
+
+
+def done_with_words(text: WindowText, spans: Sequence[Span]) -> WindowText:
+    """The text of a window, done where its last word ends, if that is known.
+
+    openai-whisper's rule where it times words: they are trusted more than a text's timestamps, but
+    for one that says that nothing follows.
+    """
+    ends = [span.words[-1].end for span in spans if span.words]
+    if text.is_closed or not ends or ends[-1] <= 0:
+        return text
+    return replace(text, n_done=ends[-1])
 
 
 def clip_ranges(clip_timestamps: Sequence[float]) -> list[tuple[int, int | None]]:
