@@ -94,6 +94,16 @@ def test_the_layout_reaches_the_file():
 
 
 @pytest.mark.usefixtures("model")
+def test_openai_whispers_layout_with_the_times_of_words():
+    words = "--word_timestamps True --max_line_width 20 --max_line_count 2 --output_format srt"
+    assert run("a.wav", *words.split()) == 0
+    first = Path("a.srt").read_text().split("\n\n")[0].split("\n")
+    assert first[2:] == ["Guten Tag, meine", "Damen und Herren."]
+    assert run("a.wav", "-f", "vtt", "--word_timestamps", "True", "--highlight_words", "True") == 0
+    assert "<u>Guten</u> Tag" in Path("a.vtt").read_text()
+
+
+@pytest.mark.usefixtures("model")
 def test_formats_share_a_layout():
     assert run("a.wav", "-f", "all", "--max-cue-duration", "3") == 0
     assert Path("a.ass").read_text().count("Dialogue:") == 3
