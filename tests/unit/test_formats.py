@@ -1,6 +1,7 @@
 """Transcripts as files: the content of each format, files whole or not at all, their names."""
 
 import csv
+import html
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whisper_jax.errors import OptionError, WhisperJaxError
-from whisper_jax.formats import FORMATS, output_paths, render, write_transcript
+from whisper_jax.formats import FORMATS, make_cues, output_paths, render, write_transcript
 from whisper_jax.types import Retry, Segment, Transcript, Word
 
 
@@ -113,6 +114,11 @@ def read_cues(content: str) -> list[tuple[int, int, str]]:
     return cues
 
 
+def without_marks(text: str) -> str:
+    """Only what a subtitle may not change: neither white space, arrows nor invisible marks."""
+    return re.sub(r"[\s\u2060\u202b\u202c]|-+>", "", text)
+
+
 def expected_ms(transcript: Transcript) -> list[tuple[int, int]]:
     return [
         (max(0, round(1000 * segment.start)), max(0, round(1000 * segment.end)))
@@ -147,6 +153,18 @@ def test_a_transcript_without_segments() -> None:
         "language": "de",
         "language_probabilities": {},
     }
+
+
+@pytest.mark.parametrize("file_format", ["srt", "vtt"])
+@settings(deadline=None)
+@given(transcripts())
+def test_no_text_breaks_out_of_its_cue(file_format: str, transcript: Transcript) -> None:
+    read = read_cues(render(transcript, file_format))
+    cues = make_cues(transcript)
+    assert [(start, end) for start, end, _ in read] == [(c.start_ms, c.end_ms) for c in cues]
+    for (_, _, text), cue in zip(read, cues, strict=True):
+        text = html.unescape(text) if file_format == "vtt" else text
+        assert without_marks(text) == without_marks(cue.text)
 
 
 @settings(deadline=None)

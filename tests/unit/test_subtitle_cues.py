@@ -151,6 +151,17 @@ def test_words_with_times_are_not_parted_though_no_space_shows_them(language: st
     assert position == len(text)
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), layouts())
+def test_any_text_at_all(text: str, options: SubtitleOptions):
+    cues = make_cues(talk((0, 5, text)), options)
+    hold_times(cues, options)
+    for cue in cues:
+        hold_lines(cue.lines, options)
+    shown = "".join(cue.text for cue in cues)
+    assert bare(shown).replace("\u200b", "") == bare(text).replace("\u200b", "")
+
+
 def test_a_word_that_is_a_whole_text_is_parted_all_the_same():
     cues = make_cues(spoken(bare(UNSPACED["zh"])), SubtitleOptions(max_line_width=20))
     assert all(width(line) <= 20 for lines in lines_of(cues) for line in lines)
