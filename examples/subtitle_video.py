@@ -7,7 +7,9 @@ import argparse
 from pathlib import Path
 
 import whisper_jax
-from whisper_jax.formats import write_transcript
+from whisper_jax.formats import SubtitleOptions, write_transcript
+
+LAYOUT = SubtitleOptions(max_line_width=42, max_line_count=2, max_cue_duration=7, min_cue_gap=0.08)
 
 
 def main() -> None:
@@ -24,10 +26,11 @@ def main() -> None:
             arguments.video,
             language=arguments.language,
             task="translate" if arguments.translate else "transcribe",
+            word_timestamps=True,
         )
     for subtitle_format in ("srt", "vtt"):
         target = arguments.video.with_suffix(f".{subtitle_format}")
-        write_transcript(transcript, target, subtitle_format)
+        write_transcript(transcript, target, subtitle_format, LAYOUT)
         print(target)
 
 

@@ -14,6 +14,7 @@ from whisper_jax.errors import OptionError
 type Task = Literal["transcribe", "translate"]
 type LongForm = Literal["parallel", "sequential"]
 type ChineseScript = Literal["simplified", "traditional"]
+type Channels = Literal["mix", "split"]
 type ComputeType = Literal[
     "auto",
     "float32",
@@ -124,6 +125,8 @@ class TranscribeOptions:
             faster-whisper's batched transcription (2000 in its sequential).
         vad_speech_pad_ms: Added before and after speech. 400 in faster-whisper.
         channel: Which channel of a recording is used, from 0; None mixes them all.
+        channels: ``mix`` transcribes a recording's channels as one; ``split`` each by itself, as
+            a speaker of its own, as telephone calls are often recorded. Both peers mix.
     """
 
     language: str | None = None
@@ -167,6 +170,7 @@ class TranscribeOptions:
     vad_min_silence_duration_ms: int = 160
     vad_speech_pad_ms: int = 400
     channel: int | None = None
+    channels: Channels = "mix"
 
     def __post_init__(self) -> None:
         # The peers take these as lists, and openai-whisper's command as text with commas.
@@ -209,6 +213,10 @@ class TranscribeOptions:
         _require(
             negative is None or negative <= self.vad_threshold,
             f"vad_neg_threshold is {negative}; give at most vad_threshold, {self.vad_threshold}",
+        )
+        _require(
+            self.channels == "mix" or self.channel is None,
+            f"channel is {self.channel} and channels 'split'; give one of them",
         )
         # NaN passes no comparison, so the thresholds without a range are asked by name.
         for name in ("compression_ratio_threshold", "logprob_threshold", "length_penalty"):
@@ -292,6 +300,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "task": ("transcribe", "translate"),
     "long_form": ("parallel", "sequential"),
     "chinese_script": ("simplified", "traditional", None),
+    "channels": ("mix", "split"),
 }
 
 _ANY = float("inf")

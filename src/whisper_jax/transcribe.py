@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.checkpoints import DownloadProgress, canonical_name, resolve_model
-from whisper_jax.driver import Cutter, EngineLike, FileProgress, Plan, Run
+from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.attention import fastest_attention
 from whisper_jax.engine.compute import NumberTypes, model_config, number_types
@@ -280,7 +280,7 @@ class Whisper:
         batch_size: int | None,
         given: dict[str, Any],
         listens: bool,
-    ) -> Run:
+    ) -> Iterable[Event]:
         options = check_options(self.tokenizer, transcribe_options(given))
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is {batch_size}; give 1 or more")
@@ -292,15 +292,16 @@ class Whisper:
                 aligns=options.word_timestamps,
             )
         owner = f"call-{next(_owner_numbers)}"
-        origin = Origin(program=-1, model=self.name, owner=owner, leads=listens)
-        return Run(
+        channels = SplitChannels(audios) if options.channels == "split" else None
+        run = Run(
             self._engine,
-            origin,
-            audios,
+            Origin(program=-1, model=self.name, owner=owner, leads=listens),
+            audios if channels is None else channels.sources(),
             self._plan(options),
             n_windows=min(batch_size or self._batch_size, self._batch_size),
             cancel=cancel,
         )
+        return run if channels is None else channels.merged(run)
 
     def _plan(self, options: TranscribeOptions) -> Plan:
         """What the options make of each recording."""
@@ -335,7 +336,9 @@ def look_back_frames(options: TranscribeOptions) -> int:
     return round((60 + options.chunk_length + 2) * FRAMES_PER_SECOND)
 
 
-def _completed(run: Run, on_progress: OnProgress | None) -> Iterator[tuple[int, Transcript]]:
+def _completed(
+    run: Iterable[Event], on_progress: OnProgress | None
+) -> Iterator[tuple[int, Transcript]]:
     for event in run:
         if isinstance(event, tuple):
             yield event
@@ -343,8 +346,8 @@ def _completed(run: Run, on_progress: OnProgress | None) -> Iterator[tuple[int, 
             on_progress(event)
 
 
-def _segments(run: Run) -> Iterator[Segment]:
-    for event in run:
+def _segments(events: Iterable[Event]) -> Iterator[Segment]:
+    for event in events:
         if not isinstance(event, tuple):
             yield from event.segments
         elif event[1].error is not None:

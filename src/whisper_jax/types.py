@@ -82,6 +82,7 @@ class Segment(Record):
         language: Code of the language spoken (``en``), in which the window was decoded.
         retries: The other attempts at the window, which were given up, in order.
         words: Its words with their times, in order; None where they were not asked for.
+        speaker: Who speaks (``Speaker 1``); None unless each channel was transcribed by itself.
     """
 
     id: int
@@ -97,6 +98,7 @@ class Segment(Record):
     language: str = ""
     retries: tuple[Retry, ...] = ()
     words: tuple[Word, ...] | None = None
+    speaker: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

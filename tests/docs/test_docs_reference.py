@@ -11,10 +11,10 @@ import typer
 from pages import ROOT, section, table_rows, without_blocks
 
 import whisper_jax
-from whisper_jax import errors, requests
+from whisper_jax import errors, formats, requests
 from whisper_jax.checkpoints import known_models
 from whisper_jax.cli.__main__ import _app
-from whisper_jax.formats import FORMATS
+from whisper_jax.formats import FORMATS, SubtitleOptions
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.types import Retry
 
@@ -113,6 +113,16 @@ def test_every_option_of_load_model_is_in_the_table_with_its_default():
     rows = {quoted(row[0])[0]: row[1] for row in table_rows(text) if quoted(row[0])}
     parameters = inspect.signature(whisper_jax.load_model).parameters.values()
     assert rows == {parameter.name: f"`{parameter.default!r}`" for parameter in parameters}
+
+
+def test_every_option_of_subtitles_is_in_the_table_with_its_default():
+    text = section(REFERENCE / "options.md", "## Options of `SubtitleOptions`")
+    rows = {quoted(row[0])[0]: row[1] for row in table_rows(text) if quoted(row[0])}
+    assert rows == {field.name: f"`{field.default!r}`" for field in fields(SubtitleOptions)}
+
+
+def test_every_name_of_the_formats_is_in_the_python_page():
+    assert set(formats.__all__) - {"Format"} <= words_of(REFERENCE / "python.md")
 
 
 def test_every_public_name_is_in_the_python_page():

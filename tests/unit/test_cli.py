@@ -13,6 +13,7 @@ import pytest
 
 from whisper_jax.cli.__main__ import main
 from whisper_jax.errors import AudioError, EngineError
+from whisper_jax.formats import FORMATS
 from whisper_jax.types import Segment, Transcript
 
 
@@ -153,7 +154,7 @@ def test_times_beyond_an_hour_have_hours(fake: FakeModel, run: Run):
 @pytest.mark.parametrize(
     ("words", "files"),
     [
-        (["-o", "out"], ["out/a.json", "out/a.srt", "out/a.tsv", "out/a.txt", "out/a.vtt"]),
+        (["-o", "out"], sorted(f"out/a.{name}" for name in FORMATS)),
         (["-f", "srt"], ["a.srt"]),
         (
             ["-f", "srt, vtt", "--format", "txt", "-o", "x/y"],

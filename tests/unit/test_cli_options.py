@@ -9,7 +9,7 @@ import pytest
 
 from whisper_jax.cli import transcribe
 from whisper_jax.cli.__main__ import main, translated
-from whisper_jax.cli.options import PANELS, spelled
+from whisper_jax.cli.options import PANELS, SUBTITLES, spelled
 from whisper_jax.errors import OptionError
 from whisper_jax.options import TranscribeOptions
 
@@ -56,6 +56,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "vad_min_silence_duration_ms": ("--vad-min-silence-duration-ms 500", 500),
     "vad_speech_pad_ms": ("--vad-speech-pad-ms 100", 100),
     "channel": ("--channel 1", 1),
+    "channels": ("--channels split", "split"),
 }
 
 type OptionsOf = Callable[..., dict[str, Any]]
@@ -88,10 +89,13 @@ def test_the_defaults_are_those_of_the_options(options_of: OptionsOf):
 
 def test_every_option_reaches_the_model(options_of: OptionsOf):
     assert set(GIVEN) == {field.name for field in fields(TranscribeOptions)}
-    words = [word for words, _ in GIVEN.values() for word in words.split()]
-    given = options_of(*words)
-    assert given == {name: value for name, (_, value) in GIVEN.items()}
-    assert all(value != getattr(TranscribeOptions(), name) for name, value in given.items())
+    # One channel, and each by itself, are not asked for at once.
+    for left_out in ("channel", "channels"):
+        wanted = {name: given for name, given in GIVEN.items() if name != left_out}
+        given = options_of(*(word for words, _ in wanted.values() for word in words.split()))
+        del given[left_out]
+        assert given == {name: value for name, (_, value) in wanted.items()}
+    assert all(value != getattr(TranscribeOptions(), name) for name, (_, value) in GIVEN.items())
 
 
 @pytest.mark.parametrize(
@@ -157,8 +161,8 @@ def test_other_spellings_are_translated(theirs: str, ours: str):
 
 
 def test_an_option_of_openai_whisper_that_is_missing_is_named():
-    with pytest.raises(OptionError, match="--highlight-words is an option of openai-whisper"):
-        translated(["--highlight_words", "True"])
+    with pytest.raises(OptionError, match="--threads is an option of openai-whisper"):
+        translated(["--threads", "2"])
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -173,3 +177,8 @@ def test_help_has_every_option_under_its_heading(
     for panel, options in PANELS.items():
         under = text.partition(f"\n{panel}:\n")[2].partition("\n\n")[0]
         assert re.findall(r"^  (--[a-z-]+)", under, re.M) == [spelled(name) for name in options]
+    under = text.partition("\nSubtitles:\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^  (--[a-z-]+)", under, re.M)) == {
+        "--subtitle-translation",
+        *map(spelled, SUBTITLES),
+    }

@@ -1,6 +1,7 @@
 """Transcripts as files: the content of each format, files whole or not at all, their names."""
 
 import csv
+import html
 import json
 import math
 import os
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whisper_jax.errors import OptionError, WhisperJaxError
-from whisper_jax.formats import FORMATS, output_paths, render, write_transcript
-from whisper_jax.types import Retry, Segment, Transcript
+from whisper_jax.formats import FORMATS, make_cues, output_paths, render, write_transcript
+from whisper_jax.types import Retry, Segment, Transcript, Word
 
 
 def segment_of(start: float, end: float, text: str, index: int = 0) -> Segment:
@@ -45,30 +46,31 @@ def transcript_of(*spans: tuple[float, float, str]) -> Transcript:
 
 TALK = transcript_of(
     (0.0, 2.5, " Grüße --> und\tKüsse."),
-    (59.9996, 3661.0425, " «日本語» & <b>"),
-    (3661.5, 3662, ""),
+    (59.9996, 3661.0425, " «日本語» 42 %"),
+    (3661.5, 3662, " Ende."),
 )
 EMPTY = transcript_of()
 
-# What the command of openai-whisper 20250625 writes for the same segments.
+# What the command of openai-whisper 20250625 writes for the same segments, but for the arrow in
+# WebVTT: it writes "->" there too, which is another text.
 OPENAI_FILES = {
-    "txt": "Grüße --> und\tKüsse.\n«日本語» & <b>\n\n",
+    "txt": "Grüße --> und\tKüsse.\n«日本語» 42 %\nEnde.\n",
     "srt": (
         "1\n00:00:00,000 --> 00:00:02,500\nGrüße -> und\tKüsse.\n\n"
-        "2\n00:01:00,000 --> 01:01:01,042\n«日本語» & <b>\n\n"
-        "3\n01:01:01,500 --> 01:01:02,000\n\n\n"
+        "2\n00:01:00,000 --> 01:01:01,042\n«日本語» 42 %\n\n"
+        "3\n01:01:01,500 --> 01:01:02,000\nEnde.\n\n"
     ),
     "vtt": (
         "WEBVTT\n\n"
-        "00:00.000 --> 00:02.500\nGrüße -> und\tKüsse.\n\n"
-        "01:00.000 --> 01:01:01.042\n«日本語» & <b>\n\n"
-        "01:01:01.500 --> 01:01:02.000\n\n\n"
+        "00:00.000 --> 00:02.500\nGrüße --&gt; und\tKüsse.\n\n"
+        "01:00.000 --> 01:01:01.042\n«日本語» 42 %\n\n"
+        "01:01:01.500 --> 01:01:02.000\nEnde.\n\n"
     ),
     "tsv": (
         "start\tend\ttext\n"
         "0\t2500\tGrüße --> und Küsse.\n"
-        "60000\t3661042\t«日本語» & <b>\n"
-        "3661500\t3662000\t\n"
+        "60000\t3661042\t«日本語» 42 %\n"
+        "3661500\t3662000\tEnde.\n"
     ),
 }
 
@@ -112,6 +114,11 @@ def read_cues(content: str) -> list[tuple[int, int, str]]:
     return cues
 
 
+def without_marks(text: str) -> str:
+    """Only what a subtitle may not change: neither white space, arrows nor invisible marks."""
+    return re.sub(r"[\s\u2060\u202b\u202c]|-+>", "", text)
+
+
 def expected_ms(transcript: Transcript) -> list[tuple[int, int]]:
     return [
         (max(0, round(1000 * segment.start)), max(0, round(1000 * segment.end)))
@@ -148,31 +155,16 @@ def test_a_transcript_without_segments() -> None:
     }
 
 
+@pytest.mark.parametrize("file_format", ["srt", "vtt"])
 @settings(deadline=None)
 @given(transcripts())
-def test_srt_reads_back(transcript: Transcript) -> None:
-    content = render(transcript, "srt")
-    cues = read_cues(content)
-    assert [cue[:2] for cue in cues] == expected_ms(transcript)
-    for number, (segment, cue) in enumerate(zip(transcript.segments, cues, strict=True), start=1):
-        assert re.search(rf"(?:^|\n\n){number}\n\d", content)
-        assert without_marks(cue[2]) == without_marks(segment.text)
-
-
-@settings(deadline=None)
-@given(transcripts())
-def test_vtt_reads_back(transcript: Transcript) -> None:
-    content = render(transcript, "vtt")
-    assert content.startswith("WEBVTT\n\n")
-    cues = read_cues(content)
-    assert [cue[:2] for cue in cues] == expected_ms(transcript)
-    for segment, cue in zip(transcript.segments, cues, strict=True):
-        assert without_marks(cue[2]) == without_marks(segment.text)
-
-
-def without_marks(text: str) -> str:
-    """Only what a subtitle may not change: neither white space nor arrows."""
-    return re.sub(r"\s|-+>", "", text)
+def test_no_text_breaks_out_of_its_cue(file_format: str, transcript: Transcript) -> None:
+    read = read_cues(render(transcript, file_format))
+    cues = make_cues(transcript)
+    assert [(start, end) for start, end, _ in read] == [(c.start_ms, c.end_ms) for c in cues]
+    for (_, _, text), cue in zip(read, cues, strict=True):
+        text = html.unescape(text) if file_format == "vtt" else text
+        assert without_marks(text) == without_marks(cue.text)
 
 
 @settings(deadline=None)
@@ -195,9 +187,31 @@ def test_json_reads_back(transcript: Transcript) -> None:
     assert content["text"] == transcript.text
     for read, segment in zip(content["segments"], transcript.segments, strict=True):
         assert (read["start"], read["end"]) == (max(0, segment.start), max(0, segment.end))
-        for name in set(segment.keys()) - {"start", "end", "tokens", "retries"}:
+        for name in set(segment.keys()) - {"start", "end", "tokens", "retries", "words", "speaker"}:
             assert read[name] == segment[name]
         assert read["tokens"] == list(segment.tokens)
+
+
+def test_json_has_words_and_speakers_as_openai_whisper_would() -> None:
+    word = Word(start=0.0, end=0.5, word=" x", probability=0.5)
+    segment = replace(segment_of(0, 1, " x"), words=(word,), speaker="Speaker 1")
+    read = json.loads(render(replace(EMPTY, segments=(segment,)), "json"))["segments"][0]
+    assert list(read)[-2:] == ["words", "speaker"]
+    assert read["words"] == [{"word": " x", "start": 0.0, "end": 0.5, "probability": 0.5}]
+    assert list(read["words"][0]) == ["word", "start", "end", "probability"]
+    assert read["speaker"] == "Speaker 1"
+    without = replace(segment, words=(), speaker=None)
+    read = json.loads(render(replace(EMPTY, segments=(without,)), "json"))["segments"][0]
+    assert read["words"] == [], "asked for, and there are none"
+    assert "speaker" not in read
+
+
+def test_txt_and_tsv_name_speakers() -> None:
+    segments = tuple(replace(s, speaker=f"Speaker {s.id % 2 + 1}") for s in TALK.segments)
+    talk = replace(TALK, segments=segments)
+    assert render(talk, "txt").splitlines()[1:] == ["Speaker 2: «日本語» 42 %", "Speaker 1: Ende."]
+    rows = [line.split("\t") for line in render(talk, "tsv").splitlines()]
+    assert [row[3] for row in rows] == ["speaker", "Speaker 1", "Speaker 2", "Speaker 1"]
 
 
 def test_json_has_no_nan() -> None:
@@ -240,7 +254,7 @@ def test_vtt_says_the_language_of_each_text_where_there_are_several() -> None:
     texts = [cue[2] for cue in read_cues(render(MIXED, "vtt"))]
     assert texts == [
         "<lang en>a &lt; b &amp; c</lang>",
-        "<lang ja>日本 -&gt;</lang>",
+        "<lang ja>日本 --&gt;</lang>",
         "?",
     ]
     for file_format in ("srt", "txt", "tsv"):
@@ -249,7 +263,7 @@ def test_vtt_says_the_language_of_each_text_where_there_are_several() -> None:
 
 def test_vtt_says_no_language_where_all_texts_are_in_one() -> None:
     first = replace(MIXED, segments=MIXED.segments[:1])
-    assert read_cues(render(first, "vtt"))[0][2] == "a < b & c", "as openai-whisper writes it"
+    assert read_cues(render(first, "vtt"))[0][2] == "a &lt; b &amp; c"
     translated = replace(MIXED, task="translate")
     assert "<lang" not in render(translated, "vtt"), "a translation is in English throughout"
 
@@ -327,7 +341,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_unknown_formats(tmp_path: Path) -> None:
-    message = "no format 'doc'; there are: txt, srt, vtt, tsv, json"
+    message = "no format 'doc'; there are: txt, srt, vtt, tsv, json, ass, lrc"
     with pytest.raises(OptionError, match=message):
         render(TALK, "doc")
     with pytest.raises(OptionError, match=message):

@@ -11,6 +11,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast, final
 from urllib.parse import urlsplit
@@ -34,7 +35,21 @@ from whisper_jax.audio.frames import (
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
-type AudioInput = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.float32]
+type AudioInput = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.float32] | OneChannel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneChannel:
+    """One channel of a recording, to be given where a recording is.
+
+    Attributes:
+        source: The recording.
+        channel: Which channel, from 0.
+    """
+
+    source: AudioInput
+    channel: int
+
 
 OPEN_TIMEOUT_S = 20.0
 """Seconds a server has to answer and to send enough to recognise the format."""
@@ -61,6 +76,7 @@ class AudioStream:
         name: What to call it in messages: the path, the URL, the file object's name or ``audio``.
         duration_s: Seconds of audio: exact for arrays, the container's estimate for the rest (a
             few of them are far off), None if the container says nothing.
+        n_channels: Channels of the recording, however many of them are decoded.
     """
 
     def __init__(
@@ -69,6 +85,7 @@ class AudioStream:
         name: str,
         duration_s: float | None,
         blocks: Iterator[Block],
+        n_channels: int = 1,
         close: Callable[[], None] = lambda: None,
     ) -> None:
         """A stream over any blocks; `open_audio` is what makes one of a recording.
@@ -77,10 +94,12 @@ class AudioStream:
             name: See the class.
             duration_s: See the class.
             blocks: float32 [n] each, of any sizes.
+            n_channels: See the class.
             close: Called by `close`, perhaps more than once.
         """
         self.name = name
         self.duration_s = duration_s
+        self.n_channels = n_channels
         self._blocks = self._until_closed(blocks)
         self._close = close
         self._is_closed = False
@@ -138,7 +157,8 @@ def open_audio(source: AudioInput, *, channel: int | None = None) -> AudioStream
             - the file's content as bytes;
             - a binary file object: read from its beginning if it is seekable, else from where it
               stands (an MP4 that cannot be sought in is first copied to a temporary file);
-            - an array at 16 kHz, float32, float64 or int16, [samples] or [channels, samples].
+            - an array at 16 kHz, float32, float64 or int16, [samples] or [channels, samples];
+            - a `OneChannel` of one of these.
 
             Of several audio streams, the one that FFmpeg thinks best is taken.
         channel: Which channel to use, from 0; None mixes them all, as FFmpeg does (two channels
@@ -152,6 +172,8 @@ def open_audio(source: AudioInput, *, channel: int | None = None) -> AudioStream
         AudioError: If the recording cannot be found, opened or recognised, has no audio stream,
             or has no such channel.
     """
+    if isinstance(source, OneChannel):
+        return open_audio(source.source, channel=source.channel)
     if isinstance(source, np.ndarray):
         return _open_array(source, channel)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
@@ -242,7 +264,8 @@ def _open_container(
         stream = cast("ContainerStream | None", container.streams.best("audio"))
         if stream is None:
             raise AudioError(f"{name!r} has no audio stream")
-        require_channel(channel, stream.codec_context.layout.nb_channels, name)
+        n_channels = stream.codec_context.layout.nb_channels
+        require_channel(channel, n_channels, name)
         if not isinstance(file, str) or file.startswith("file:"):
             # Over a network, leaping over the pictures costs more than reading through them.
             _skip_all_but(stream, container)
@@ -250,6 +273,7 @@ def _open_container(
             name=name,
             duration_s=_duration_s(container, stream),
             blocks=container_blocks(container, stream, channel=channel, name=name),
+            n_channels=n_channels,
             close=resources.pop_all().close,
         )
 
@@ -335,7 +359,8 @@ def _open_array(array: NDArray[Any], channel: int | None) -> AudioStream:
             f"most {MAX_CHANNELS} channels"
         )
     channels = np.atleast_2d(array)
-    require_channel(channel, len(channels), "the array")
+    n_channels = len(channels)
+    require_channel(channel, n_channels, "the array")
     if channel is not None:
         channels = channels[channel : channel + 1]
     if not all(np.isfinite(block).all() for block in _array_blocks(channels)):
@@ -344,6 +369,7 @@ def _open_array(array: NDArray[Any], channel: int | None) -> AudioStream:
         name="audio",
         duration_s=channels.shape[1] / SAMPLE_RATE,
         blocks=_array_blocks(channels),
+        n_channels=n_channels,
     )
 
 

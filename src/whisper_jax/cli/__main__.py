@@ -38,6 +38,9 @@ _FLAGS = (
     "--without-timestamps",
     "--word-timestamps",
     "--carry-initial-prompt",
+    "--highlight-words",
+    "--karaoke",
+    "--subtitle-translation",
     "--offline",
     "--verbose",
     "--quiet",
@@ -65,10 +68,6 @@ _INSTEAD = {
 
 _NOT_YET = [
     "--hallucination-silence-threshold",
-    "--highlight-words",
-    "--max-line-count",
-    "--max-line-width",
-    "--max-words-per-line",
     "--threads",
 ]
 """Options of openai-whisper that are not supported: named in the message, not ignored."""

@@ -1,7 +1,8 @@
-"""The options of a transcription on the command line: every field of `TranscribeOptions`.
+"""The options of a transcription on the command line.
 
-Names and defaults come from the fields; what is written here is how each is shown. Values are
-passed on as they are read, for `TranscribeOptions` to judge: its sentence is the one to show.
+They are the fields of `TranscribeOptions`, and of the `SubtitleOptions` of what is written. Names
+and defaults come from the fields; what is written here is how each is shown. Values are passed on
+as they are read, for those two to judge: their sentence is the one to show.
 """
 
 import inspect
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from whisper_jax.formats import SubtitleOptions
 from whisper_jax.options import TranscribeOptions
 
 _WORDS = {"None": None, "True": True, "False": False}
@@ -96,6 +98,10 @@ _RECORDING = {
         "START,END,…",
     ),
     "channel": _number("Use this channel, from 0; all are mixed if unset.", "N|None"),
+    "channels": _words(
+        "mix: transcribe the channels as one; split: each by itself, as a speaker of its own.",
+        "mix|split",
+    ),
 }
 _SPEECH = {
     "vad_filter": _switch(
@@ -160,6 +166,27 @@ _TIMESTAMPS = {
     "prepend_punctuations": _words("Signs that are part of the word after them.", "SIGNS"),
     "append_punctuations": _words("Signs that are part of the word before them.", "SIGNS"),
 }
+SUBTITLES: Final[Mapping[str, _Shown]] = MappingProxyType(
+    {
+        "max_line_width": _number(
+            "Most columns of a line; a full-width character takes two.", "N|None"
+        ),
+        "max_line_count": _number(
+            "Most lines of a subtitle; with --max-line-width, text runs on over segments.", "N|None"
+        ),
+        "max_words_per_line": _number("Most words of a line.", "N|None"),
+        "highlight_words": _flag("Underline each word while it is spoken: srt, vtt, ass."),
+        "karaoke": _flag("Put the times of words into the text: vtt, ass, lrc."),
+        "min_cue_duration": _number("Least seconds that a subtitle is shown."),
+        "max_cue_duration": _limit("Most seconds that a subtitle is shown."),
+        "min_cue_gap": _number("Least seconds between two subtitles."),
+        "max_reading_speed": _limit(
+            "Characters a second; a faster subtitle stays on in the pause that follows."
+        ),
+    }
+)
+"""The options of subtitles."""
+
 PANELS: Final[Mapping[str, Mapping[str, _Shown]]] = MappingProxyType(
     {
         "Language": _LANGUAGE,
@@ -191,14 +218,21 @@ def takes_transcription_options[C: Callable[..., None]](command: C) -> C:
     """
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [_parameter(panel, *item) for panel, shown in PANELS.items() for item in shown.items()]
+    added = [
+        _parameter(panel, name, how, getattr(TranscribeOptions, name))
+        for panel, shown in PANELS.items()
+        for name, how in shown.items()
+    ]
+    added += [
+        _parameter("Subtitles", name, how, getattr(SubtitleOptions, name))
+        for name, how in SUBTITLES.items()
+    ]
     vars(command)["__signature__"] = signature.replace(parameters=[*own, *added])
     return command
 
 
-def _parameter(panel: str, name: str, shown: _Shown) -> inspect.Parameter:
+def _parameter(panel: str, name: str, shown: _Shown, default: object) -> inspect.Parameter:
     """What typer reads an option from."""
-    default = getattr(TranscribeOptions, name)
     if not shown.value:
         kind, settings = bool, {}
     else:

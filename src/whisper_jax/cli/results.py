@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_jax.cli.progress import Display
 from whisper_jax.errors import WhisperJaxError
-from whisper_jax.formats import write_transcript
+from whisper_jax.formats import SubtitleOptions, write_transcript
 from whisper_jax.types import Segment, Transcript
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ class Results:
         display: Display,
         *,
         prints: bool,
+        layout: SubtitleOptions | None = None,
     ) -> None:
         """Results of ``files``, which go to ``paths[format][index]`` and, if asked, to stdout."""
+        self._layout = layout
         self.n_done = 0
         self.n_failed = 0
         self._files = files
@@ -45,14 +47,19 @@ class Results:
         if len(self._files) == 1:
             self._print_segments(progress.segments)
 
-    def completed(self, index: int, transcript: Transcript) -> None:
+    def completed(
+        self, index: int, transcript: Transcript, translation: Transcript | None = None
+    ) -> None:
         """A file is done, with an error or without."""
-        if transcript.error is not None:
-            self.failed(index, str(transcript.error))
-            return
+        for done in (transcript, translation):
+            if done is not None and done.error is not None:
+                self.failed(index, str(done.error))
+                return
         try:
             for name, paths in self._paths.items():
-                write_transcript(transcript, paths[index], name)
+                write_transcript(
+                    transcript, paths[index], name, self._layout, translation=translation
+                )
                 self._display.note(f"{self._files[index]} → {paths[index]}")
         except WhisperJaxError as error:
             self.failed(index, str(error))
@@ -99,8 +106,10 @@ class Results:
         """Print those that have not been printed yet."""
         for segment in segments:
             if self._prints and segment.id >= self._next_segment:
+                speaker = "" if segment.speaker is None else f"{segment.speaker}: "
                 self._display.line(
-                    f"[{_time(segment.start)} --> {_time(segment.end)}]  {segment.text.strip()}"
+                    f"[{_time(segment.start)} --> {_time(segment.end)}]  "
+                    f"{speaker}{segment.text.strip()}"
                 )
                 self._next_segment = segment.id + 1
 

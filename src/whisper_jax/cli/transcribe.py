@@ -10,6 +10,7 @@ import typer
 
 from whisper_jax.cli.collector import nothing_collected
 from whisper_jax.cli.options import option, takes_transcription_options
+from whisper_jax.cli.subtitles import Subtitles, take_subtitles, transcribed
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.formats import FORMATS, output_paths
 from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
@@ -33,6 +34,7 @@ class _Job:
         prints: Print segments on stdout.
         model: Arguments of `load_model`.
         options: Arguments of `Whisper.as_completed`.
+        subtitles: How subtitles are laid out, and whether they are in two languages.
         quiet: Show nothing but results and errors.
     """
 
@@ -41,6 +43,7 @@ class _Job:
     prints: bool
     model: dict[str, Any]
     options: dict[str, Any]
+    subtitles: Subtitles
     quiet: bool
 
 
@@ -95,6 +98,14 @@ by repetition. They go to the current folder if --output-dir is not given."""
 _Formats = Annotated[
     list[str] | None, option(_OUTPUT, _FORMAT_HELP, "--format", "-f", metavar="FORMAT")
 ]
+_Translation = Annotated[
+    bool,
+    option(
+        "Subtitles",
+        "Put the English translation under what is said: srt, vtt, ass, lrc.",
+        "--subtitle-translation",
+    ),
+]
 _Verbose = Annotated[bool, option(_OUTPUT, "Print the text if files are written.", "--verbose")]
 _Quiet = Annotated[
     bool, option(_OUTPUT, "No progress line: results and errors only.", "--quiet", "-q")
@@ -115,6 +126,7 @@ def transcribe_command(
     formats: _Formats = None,
     verbose: _Verbose = False,
     quiet: _Quiet = False,
+    subtitle_translation: _Translation = False,
     **given: Any,
 ) -> None:
     """Turn recordings into text with timestamps.
@@ -122,10 +134,13 @@ def transcribe_command(
     Exit code 0: all done. 1: some failed, each named with its reason on stderr. 2: usage.
     """
     try:
+        subtitles = take_subtitles(given, has_translation=subtitle_translation)
         options = _checked(files, given)
+        names = _format_names(output_dir, formats)
+        subtitles.require(options, names)
         job = _Job(
             files=files,
-            paths=_paths(files, output_dir, formats),
+            paths=_paths(files, output_dir, names),
             prints=verbose or (output_dir is None and not formats),
             model={
                 "name": model,
@@ -137,6 +152,7 @@ def transcribe_command(
                 "offline": offline,
             },
             options={field.name: getattr(options, field.name) for field in fields(options)},
+            subtitles=subtitles,
             quiet=quiet,
         )
         code = _run(job)
@@ -158,15 +174,20 @@ def _checked(files: Sequence[str], given: dict[str, Any]) -> TranscribeOptions:
     return options
 
 
-def _paths(
-    files: Sequence[str], output_dir: Path | None, formats: Sequence[str] | None
-) -> dict[str, list[Path]]:
-    """Where each file's text goes in each format; nowhere without a format or a folder."""
+def _format_names(output_dir: Path | None, formats: Sequence[str] | None) -> list[str]:
+    """The formats that are to be written; none without a format or a folder."""
     if output_dir is None and not formats:
-        return {}
+        return []
     names = [name.strip() for part in formats or ["all"] for name in part.split(",")]
-    if "all" in names:
-        names = list(FORMATS)
+    return list(FORMATS) if "all" in names else names
+
+
+def _paths(
+    files: Sequence[str], output_dir: Path | None, names: Sequence[str]
+) -> dict[str, list[Path]]:
+    """Where each file's text goes in each format."""
+    if not names:
+        return {}
     folder = Path() if output_dir is None else output_dir
     paths = {name: output_paths(files, folder, name) for name in names}
     try:
@@ -182,7 +203,9 @@ def _run(job: _Job) -> int:
     from whisper_jax.cli.results import Results
 
     with Display(len(job.files), quiet=job.quiet) as display:
-        results = Results(job.files, job.paths, display, prints=job.prints)
+        results = Results(
+            job.files, job.paths, display, prints=job.prints, layout=job.subtitles.options
+        )
         try:
             _transcribe(job, display, results)
         except OptionError:
@@ -221,10 +244,15 @@ def _transcribe(job: _Job, display: "Display", results: "Results") -> None:
         cancel = threading.Event()
         audios = [job.files[index] for index in there]
         try:
-            for position, transcript in model.as_completed(
-                audios, on_progress=on_progress, cancel=cancel, **job.options
+            for position, transcript, translation in transcribed(
+                model,
+                audios,
+                job.options,
+                has_translation=job.subtitles.has_translation,
+                on_progress=on_progress,
+                cancel=cancel,
             ):
-                results.completed(there[position], transcript)
+                results.completed(there[position], transcript, translation)
         except KeyboardInterrupt:
             cancel.set()
             raise

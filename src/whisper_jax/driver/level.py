@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioInput, AudioStream, open_audio
+from whisper_jax.audio.decode import AudioInput, AudioStream, OneChannel, open_audio
 from whisper_jax.audio.mel import peak_level
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
@@ -77,6 +77,8 @@ class _First:
 def _can_be_read_twice(source: AudioInput) -> bool:
     """Whether the recording is at hand and can be read from its beginning again."""
     match source:
+        case OneChannel():
+            return _can_be_read_twice(source.source)
         case str() | os.PathLike():
             return os.path.isfile(source)  # neither a URL nor a pipe
         case bytes() | np.ndarray():

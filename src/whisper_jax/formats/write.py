@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 from whisper_jax.errors import WhisperJaxError
+from whisper_jax.formats.options import SubtitleOptions
 from whisper_jax.formats.render import render, require_format
 from whisper_jax.stored.files import write_whole
 from whisper_jax.types import Transcript
@@ -17,6 +18,9 @@ def write_transcript(
     transcript: Transcript,
     path: str | os.PathLike[str],
     file_format: str,
+    options: SubtitleOptions | None = None,
+    *,
+    translation: Transcript | None = None,
 ) -> None:
     """Write a transcript to a file, in UTF-8, replacing what is there.
 
@@ -27,13 +31,16 @@ def write_transcript(
         transcript: What to write.
         path: Where; the suffix is not looked at.
         file_format: One of `whisper_jax.formats.FORMATS`.
+        options: As in `whisper_jax.formats.render`.
+        translation: As in `whisper_jax.formats.render`.
 
     Raises:
         OptionError: If there is no such format.
         WhisperJaxError: If the file cannot be written.
     """
     # A lone surrogate has no UTF-8: a question mark is better than no transcript.
-    content = render(transcript, file_format).encode("utf-8", errors="replace")
+    text = render(transcript, file_format, options, translation=translation)
+    content = text.encode("utf-8", errors="replace")
     target = Path(path)
     try:
         write_whole(target, [content])
