@@ -6,7 +6,8 @@ Each argument is model:compute type:devices that share the model. The programs o
 encoder's and the decode steps', are compiled for the topology `v5e:2x4`; XLA tells the memory, the
 operations and the bytes of a chip, and how many cycles it expects. Prints the tables of
 docs/scaling.md. A large model takes minutes: what was said of a program is kept in the file, and
-a program that is there, compiled from the same text, is not compiled again.
+a program that is there is not compiled again (begin a new file when the engine has changed). With
+--compile-nothing the rest has a dash in the tables.
 
 The times are of a model, not measured. The least: the longer of computing and reading at the
 chip's published rates, the work counted from the sizes of the model. XLA's: the cycles that it
@@ -14,7 +15,6 @@ expects. To both, what chips that share a model send each other is added.
 """
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -54,6 +54,7 @@ LINK_BYTES_PER_S = 400e9 / 4 / 2
 CYCLES_PER_S = BFLOAT16_FLOPS / (2 * 4 * 128 * 128)
 N_STEPS, WINDOW_S, N_POSITIONS = 90, 30, 256
 """Decode steps of a window, seconds of audio in it, and room for tokens."""
+PROGRAMS = "encode", "run"
 WHO = ("model", "type", "data x model")
 NEEDS = (
     *("slots of a copy", "weights", "to encode", "to decode"),
@@ -125,12 +126,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("configurations", nargs="+", help="model:compute type:devices of a copy")
     parser.add_argument("--kept", type=Path, help="what was said of programs: read and added to")
+    parser.add_argument("--compile-nothing", action="store_true", help="print what was kept")
     args = parser.parse_args()
-    configurations = [configuration_of(text) for text in args.configurations]
-    said = [(one, *said_of(one, args.kept)) for one in configurations]
-    print_table(WHO + NEEDS, [one.who + needs(one, *programs) for one, *programs in said])
+    rows = []
+    for one in map(configuration_of, args.configurations):
+        said = read_kept(args.kept)
+        if not args.compile_nothing:
+            for program in PROGRAMS:
+                if (*one.who, program) not in said:
+                    said[*one.who, program] = found = compile_and_ask(one, program)
+                    keep(args.kept, (*one.who, program), found)
+        rows.append((one, *(said.get((*one.who, program)) for program in PROGRAMS)))
+    print_table(WHO + NEEDS, [one.who + needs(one, *programs) for one, *programs in rows])
     print()
-    print_table(WHO + TIMES, [one.who + times(one, *programs) for one, *programs in said])
+    print_table(WHO + TIMES, [one.who + times(one, *programs) for one, *programs in rows])
 
 
 def configuration_of(text: str) -> Configuration:
@@ -149,32 +158,23 @@ def configuration_of(text: str) -> Configuration:
     )
 
 
-def said_of(one: Configuration, kept: Path | None) -> list[Said]:
-    """What the compiler says of the encoder and of the decode steps."""
+def compile_and_ask(one: Configuration, program: str) -> Said:
     chips = topologies.get_topology_desc(TOPOLOGY, "tpu").devices
     lift = Lift(model_config(one.dims, one.types, TPU), device_mesh(chips, one.n_model))
     sizes = Sizes(n_slots=one.n_slots, n_positions=N_POSITIONS, n_windows=one.n_windows)
-    programs = program_shapes(lift, one.types, sizes)
-    both = []
-    for name in ("encode", "run"):
-        body, args = programs[name]
-        lowered = lift.jit(body, args).lower(*args)
-        key = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-        found = dict(read_kept(kept)).get(key)
-        if found is None:
-            found = said_by(lowered.compile(), one.n_model)
-            if kept:
-                line = {"program": [*one.who, name], "text": key, "said": asdict(found)}
-                with kept.open("a", encoding="utf-8") as file:
-                    print(json.dumps(line), file=file)
-        both.append(found)
-    return both
+    return said_by(lift.compile(*program_shapes(lift, one.types, sizes)[program]), one.n_model)
 
 
-def read_kept(kept: Path | None) -> Iterator[tuple[str, Said]]:
+def keep(kept: Path | None, key: tuple[str, ...], said: Said) -> None:
+    if kept:
+        with kept.open("a", encoding="utf-8") as file:
+            print(json.dumps({"program": key, "said": asdict(said)}), file=file)
+
+
+def read_kept(kept: Path | None) -> dict[tuple[str, ...], Said]:
     lines = kept.read_text(encoding="utf-8").splitlines() if kept and kept.exists() else []
-    for line in map(json.loads, lines):
-        yield line["text"], Said(**line["said"])
+    found = map(json.loads, lines)
+    return {tuple(line["program"]): Said(**line["said"]) for line in found}
 
 
 def said_by(compiled: Any, n_model: int) -> Said:
@@ -237,14 +237,17 @@ def sent_bytes(text: str) -> Iterator[float]:
             yield SENT_PER_BYTE[kind] * n_numbers * n_bits / 8
 
 
-def needs(one: Configuration, encode: Said, run: Said) -> tuple[str, ...]:
+def needs(one: Configuration, encode: Said | None, run: Said | None) -> tuple[str, ...]:
+    known = str(one.n_slots), f"{one.plan.weights / 1e9:.2f} GB"
+    if encode is None or run is None:
+        return known + ("-",) * (len(NEEDS) - len(known))
+
     def of_window(encoding: float, step: float) -> float:
         """On all chips of a copy."""
         return one.n_model * (encoding / one.n_windows + N_STEPS * step / one.n_slots)
 
     return (
-        str(one.n_slots),
-        f"{one.plan.weights / 1e9:.2f} GB",
+        *known,
         f"{encode.held / 1e9:.1f} GB",
         f"{run.held / 1e9:.1f} GB",
         f"{of_window(encode.operations, run.operations) / 1e12:.2f} T",
@@ -252,11 +255,13 @@ def needs(one: Configuration, encode: Said, run: Said) -> tuple[str, ...]:
     )
 
 
-def times(one: Configuration, encode: Said, run: Said) -> tuple[str, ...]:
+def times(one: Configuration, encode: Said | None, run: Said | None) -> tuple[str, ...]:
+    window, step = encoder_least_s(one), step_least_s(one)
+    if encode is None or run is None:
+        return f"{1e3 * window:.1f} ms", *"---", f"{1e3 * step:.2f} ms", *"----"
     # Two chips have one link in common, four lie in a ring.
     rate = LINK_BYTES_PER_S * (1 if one.n_model == 2 else 2)
     window_sent, step_sent = encode.sent / one.n_windows / rate, run.sent / rate
-    window, step = encoder_least_s(one), step_least_s(one)
     scheduled_window = encode.cycles / one.n_windows / CYCLES_PER_S
     # What lies before and after the steps is there once a call.
     around = (run.cycles - run.turn_cycles) / TPU.max_steps
