@@ -1,6 +1,6 @@
 """How a kind of device is driven: what depends on the hardware and on nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whisper_jax.model.layers import AttentionKind
 from whisper_jax.options import MAX_HYPOTHESES
@@ -111,11 +111,13 @@ ACCELERATOR = DevicePolicy(
     align_limit=4,
     most_slots=64,
 )
+# JAX's own attention leaves its scores behind in float32 there, ours in bfloat16.
+TPU = replace(ACCELERATOR, attention="plain")
 
 
 def policy_for(platform: str) -> DevicePolicy:
     """The policy of a JAX platform name."""
-    return CPU if platform == "cpu" else ACCELERATOR
+    return {"cpu": CPU, "tpu": TPU}.get(platform, ACCELERATOR)
 
 
 def bucket_of(buckets: tuple[int, ...], size: int) -> int:

@@ -1,6 +1,7 @@
 """The text decoder: new tokens against what is cached of the old ones and of the audio."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -176,10 +177,30 @@ def _pad_slots(x: Array, n_slots: int) -> Array:
 
 
 def _write(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int) -> Array:
+    """The cache with each row's new tokens from its position on."""
+    in_place = partial(_write_in_place, axis=axis)
+    if new.shape[axis + 2] > 1:
+        return in_place(cache, new, position)
+    by_mask = partial(_write_by_mask, axis=axis)
+    return lax.platform_dependent(cache, new, position, tpu=by_mask, default=in_place)
+
+
+def _write_in_place(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int) -> Array:
     def write_row(row: Array, new_row: Array, start: Array) -> Array:
         return lax.dynamic_update_slice_in_dim(row, new_row, start, axis)
 
     return jax.vmap(jax.vmap(write_row))(cache, new, position)
+
+
+def _write_by_mask(cache: Array, new: Array, position: Int[Array, "slot row"], axis: int) -> Array:
+    """One new token in each row, written by going through the whole cache.
+
+    For a TPU: writes at a place of its own for each row become a loop over the rows there, which
+    by XLA's estimate takes longer, and want another layout of the cache than the reading does.
+    """
+    is_new = jnp.arange(cache.shape[axis + 2]) == position[..., None]
+    others = [other + 2 for other in range(cache.ndim - 2) if other != axis]
+    return jnp.where(jnp.expand_dims(is_new, others), new, cache)
 
 
 def _cross_attention(
