@@ -8,34 +8,26 @@ the programs through the engine.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, Self, get_args
 
-import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
-from whisper_jax.checkpoints import DownloadProgress, canonical_name, resolve_model
+from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
 from whisper_jax.engine.ahead import AheadReader
-from whisper_jax.engine.attention import fastest_attention
-from whisper_jax.engine.compute import NumberTypes, model_config, number_types
+from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.device import DeviceCounts
-from whisper_jax.engine.lanes import start_lanes
-from whisper_jax.engine.lift import DevicePrograms
-from whisper_jax.engine.memory import memory_plan, slots_for
-from whisper_jax.engine.policy import DevicePolicy, policy_for
-from whisper_jax.engine.sharding import device_mesh
-from whisper_jax.engine.threads import has_spare_thread, offer_cpu_devices
-from whisper_jax.engine.weights import PreparedWeights, prepare_weights
+from whisper_jax.engine.policy import policy_for
+from whisper_jax.engine.start import mesh_of, start_engine
+from whisper_jax.engine.weights import prepare_weights
 from whisper_jax.errors import OptionError
-from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
@@ -93,13 +85,15 @@ def load_model(
         raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
     if batch_size is not None and batch_size < 1:
         raise OptionError(f"batch_size is {batch_size}; give 1 or more")
-    mesh = _mesh(device, model_parallel if n_devices is None else n_devices, model_parallel)
+    mesh = mesh_of(device, model_parallel if n_devices is None else n_devices, model_parallel)
     platform = mesh.devices.flat[0].platform
     policy = policy_for(platform)
     types = number_types(compute_type, policy, platform)
     path = resolve_model(name, offline=offline, on_progress=on_download)
     weights = prepare_weights(path, types)
-    engine, counts, n_windows, ahead = _start(str(name), weights, types, policy, mesh, batch_size)
+    engine, counts, n_windows, ahead = start_engine(
+        str(name), weights, types, policy, mesh, batch_size
+    )
     tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
     return Whisper(str(name), weights.dims, tokenizer, engine, counts, n_windows, ahead=ahead)
 
@@ -352,49 +346,3 @@ def _segments(events: Iterable[Event]) -> Iterator[Segment]:
             yield from event.segments
         elif event[1].error is not None:
             raise event[1].error
-
-
-def _start(
-    name: str,
-    weights: PreparedWeights,
-    types: NumberTypes,
-    policy: DevicePolicy,
-    mesh: Mesh,
-    batch_size: int | None,
-) -> tuple[EngineLike, list[DeviceCounts], int, AheadReader]:
-    """An engine for a model, what its pools count, how many windows it has room for.
-
-    And what reads programs before they are asked for.
-    """
-    devices, n_shards, dims = list(mesh.devices.flat), mesh.shape["data"], weights.dims
-    config = fastest_attention(model_config(dims, types, policy), types, mesh)
-    heads = weights.heads or alignment_heads(dims, canonical_name(name) or "")
-    plan = memory_plan(dims, types, policy, n_model=mesh.shape["model"])
-    most = policy.most_slots * n_shards if batch_size is None else batch_size
-    n_windows = min(most, n_shards * slots_for(plan, devices, -(-most // n_shards)))
-    meshes = [mesh]
-    if not policy.joins_shards and n_shards > 1:
-        meshes = [device_mesh(row, mesh.shape["model"]) for row in mesh.devices]
-        config = replace(config, is_single_threaded=True)
-    programs = [DevicePrograms(weights.params, config, one, heads) for one in meshes]
-    ahead = AheadReader(programs[0], policy, policy.slot_buckets[0])
-    engine, counts = start_lanes(name, programs, policy, n_windows)
-    return engine, counts, n_windows, ahead
-
-
-def _mesh(platform: str | None, n_devices: int, model_parallel: int) -> Mesh:
-    """A mesh of the first so many devices of a platform that are this process's own."""
-    offer_cpu_devices(n_devices)  # both before JAX starts its devices
-    has_spare_thread()
-    try:
-        devices = jax.local_devices(backend=platform)
-    except RuntimeError as error:
-        raise OptionError(
-            f"no device {platform!r}; this installation of JAX has "
-            f"{', '.join(sorted({device.platform for device in jax.devices()}))}"
-        ) from error
-    if not 1 <= n_devices <= len(devices):
-        raise OptionError(
-            f"n_devices is {n_devices}; JAX has {len(devices)} of platform {devices[0].platform}"
-        )
-    return device_mesh(devices[:n_devices], model_parallel)
