@@ -179,9 +179,9 @@ def _leave_silence(words: Sequence[_Timing], speech: Spans) -> None:
         if end - begin < _SHORTEST_FRAMES:
             continue
         for word in words:
-            if silence - _EDGE_FRAMES <= word.start < end < word.end - _SHORTEST_FRAMES:
+            if begin <= word.start < end < word.end - _SHORTEST_FRAMES:
                 word.start = end
-            elif word.start + _SHORTEST_FRAMES < begin < word.end <= sound + _EDGE_FRAMES:
+            elif word.start + _SHORTEST_FRAMES < begin < word.end <= end:
                 word.end = begin
 
 
