@@ -287,7 +287,6 @@ class Whisper:
             )
         owner = f"call-{next(_owner_numbers)}"
         channels = SplitChannels(audios) if options.channels == "split" else None
-        owner = f"call-{next(_owner_numbers)}"
         run = Run(
             self._engine,
             Origin(program=-1, model=self.name, owner=owner, leads=listens),

@@ -91,6 +91,18 @@ def test_the_first_word_after_a_pause_holds_none_of_it() -> None:
     assert timed(transcript)[0] == ("a", 2.6, 3.0)
 
 
+def test_words_leave_the_silences_that_voice_activity_found() -> None:
+    tokens = [at(0), *words("a b c"), at(4)]
+    # The pause from 1 to 2 s is given to b, that from 2.4 to 3 s to b's end.
+    starts = starting_at(0.5, 1.1, 1.1, 2.9, 2.9, 3.4)
+    clip = Clip(start=0, stop=400, speech=((50, 100), (200, 240), (300, 340)))
+    options = {"language": "en", "word_timestamps": True, "align": starts}
+    transcript, _ = play(4, hear_once(tokens), clips=[clip], **options)
+    assert timed(transcript) == [("a", 0.5, 1.08), (" b", 1.92, 2.48), (" c", 2.92, 3.4)]
+    transcript, _ = play(4, hear_once(tokens), **options)
+    assert timed(transcript)[1][1] == 1.1, "nobody looked for speech"
+
+
 def test_the_pause_between_sentences_belongs_to_no_word() -> None:
     tokens = [at(0), *words("a. b c"), at(4)]
     starts = starting_at(0, 0.2, 1.0, 2.0, 2.2, 2.2, 2.4)

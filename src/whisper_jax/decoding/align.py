@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.model.caches import AudioCache, empty_self_cache
-from whisper_jax.model.decoder import Head, decode_tokens, decoder_logits
+from whisper_jax.model.decoder import Head, decode_tokens
 from whisper_jax.model.params import WhisperParams
 
 _pytree = jax.tree_util.register_dataclass
@@ -81,9 +81,36 @@ def align(
         smooth = jax.vmap(_smoothed)(weights[:, 0], texts.n_tokens, texts.n_audio_frames)
         distances = -jnp.mean(smooth, axis=1)
     following = jnp.roll(texts.tokens, -1, axis=1)
-    logits = decoder_logits(params.decoder, hidden[:, 0])[..., : config.ids.eot]
-    said = jnp.take_along_axis(logits, following[..., None], axis=-1, mode="clip")[..., 0]
-    return Attended(distances, jnp.exp(said - jax.nn.logsumexp(logits, axis=-1)))
+    probabilities = _probabilities(
+        hidden[:, 0], following, params.decoder.embedding, config.ids.eot
+    )
+    return Attended(distances, probabilities)
+
+
+def _probabilities(
+    hidden: Float[Array, "batch n_tokens d"],
+    tokens: Int[Array, "batch n_tokens"],
+    embedding: Float[Array, "vocab d"],
+    eot: int,
+) -> Float[Array, "batch n_tokens"]:
+    """How likely each token is among those of text.
+
+    Logits stay as the product gives them, a row for each word of the vocabulary: to turn them
+    round takes a CPU as long as to make them.
+    """
+    rows, said = hidden.reshape(-1, hidden.shape[-1]), embedding[tokens]
+    by_token = lax.dot_general(
+        embedding.astype(rows.dtype),
+        rows,
+        (((1,), (1,)), ((), ())),
+        preferred_element_type=jnp.float32,
+    )
+    is_text = jnp.arange(embedding.shape[0])[:, None] < eot
+    total = jax.nn.logsumexp(jnp.where(is_text, by_token, -jnp.inf), axis=0)
+    logits = jnp.einsum(
+        "btd,btd->bt", hidden, said.astype(hidden.dtype), preferred_element_type=jnp.float32
+    )
+    return jnp.exp(logits - total.reshape(logits.shape))
 
 
 def _smoothed(

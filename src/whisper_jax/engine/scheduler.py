@@ -192,7 +192,7 @@ class Scheduler:
         """What the device should do now; None if nobody wants anything.
 
         Rank decides first (`Origin.rank`). Among equals what lets more rows decode together comes
-        first: windows into free slots, then language, then prompts, then alignment, then steps.
+        first: windows into free slots, then language, prompts, alignment, then steps.
         """
         kind = self._next_kind()
         if kind is None:

@@ -187,7 +187,7 @@ class _Recording:
                 is_at_end = stretch.stop is None and n_frames < n_wanted
                 spans = text.spans if is_at_end else fit_into(text.spans, n_frames)
                 if self.timer is not None:
-                    spans = yield from self.timer.time(spans, seek, n_frames, code)
+                    spans = yield from self.timer.time(spans, seek, n_frames, code, stretch.speech)
                     if stretch.speech is None:
                         text = done_with_words(text, spans)
                 segments = self.segments.add(spans, seek, outcome, code)

@@ -3,16 +3,19 @@
 openai-whisper's rules (``timing.py``), in whole 10 ms frames of the recording. Where attention is
 early or late, times are mended: a word at a sentence's end, or after a pause, lasts twice the
 median at most; where the first or last word of a segment is far outside of the segment's own
-times, those are kept. What is added here: words never run backwards, and lie within their segment.
+times, those are kept. What is added here: words never run backwards, and lie within their segment;
+where it is known where speech is, none begins or ends in a silence.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 
 from whisper_jax.audio.units import FRAMES_PER_TIMESTAMP
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.programs.steps import Steps
+from whisper_jax.programs.stretches import Spans
 from whisper_jax.programs.windows import Span, SpokenWord
 from whisper_jax.requests import Align, Aligned
 from whisper_jax.text import WhisperTokenizer
@@ -21,6 +24,11 @@ from whisper_jax.text.words import merge_punctuation, split_words
 _SENTENCE_ENDS = ".。!！?？"
 _LONGEST_MEDIAN_FRAMES = 70
 """Words are taken to last no longer than this, whatever their median."""
+_EDGE_FRAMES = 8
+"""Voice activity notes a soft beginning so much late. On crimson_long 93.9 % of the words are then
+where openai-whisper has them, with the edges as they are 90.6 %, and 93.2 % if silences stay."""
+_SHORTEST_FRAMES = 4
+"""What is left of a silence without its edges, or of a word without the silence, at least."""
 _FAR_FRAMES = 50
 """A word that is so far outside of its segment's own times has got lost."""
 
@@ -49,7 +57,12 @@ class WordTimer:
         self._last_speech = 0  # where the last segment ended
 
     def time(
-        self, spans: Sequence[Span], seek: int, n_frames: int, language: str
+        self,
+        spans: Sequence[Span],
+        seek: int,
+        n_frames: int,
+        language: str,
+        speech: Spans | None,
     ) -> Steps[tuple[Span, ...]]:
         """Ask where the words of the window in the slot are.
 
@@ -58,6 +71,7 @@ class WordTimer:
             seek: That frame.
             n_frames: Frames of content.
             language: Code of the language that it was decoded in.
+            speech: Where speech is, in frames of the recording; None if nobody looked for it.
 
         Returns:
             The segments with their words, and with times that are the words'.
@@ -89,6 +103,8 @@ class WordTimer:
                 timed.append(replace(span, words=()))
                 continue
             words = self._merged(own)
+            if speech is not None:
+                _leave_silence(words, speech)
             start, end = seek + span.start, seek + span.end
             _shorten_after_pause(words, self._last_speech, longest)
             start, end = _fit_segment(words, start, end, longest)
@@ -154,6 +170,19 @@ def _shorten_at_sentence_ends(timings: Sequence[_Timing], longest: float) -> Non
                 timing.end = timing.start + longest
             elif before.text in _SENTENCE_ENDS:
                 timing.start = timing.end - longest
+
+
+def _leave_silence(words: Sequence[_Timing], speech: Spans) -> None:
+    """A word that begins or ends in a silence keeps what is outside of it."""
+    for (_, silence), (sound, _) in pairwise(((0, 0), *speech)):
+        begin, end = silence + _EDGE_FRAMES, sound - _EDGE_FRAMES
+        if end - begin < _SHORTEST_FRAMES:
+            continue
+        for word in words:
+            if begin <= word.start < end < word.end - _SHORTEST_FRAMES:
+                word.start = end
+            elif word.start + _SHORTEST_FRAMES < begin < word.end <= end:
+                word.end = begin
 
 
 def _shorten_after_pause(words: Sequence[_Timing], last_speech: int, longest: float) -> None:
