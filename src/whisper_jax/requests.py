@@ -297,12 +297,19 @@ class Origin:
         model: Which weights, compute type and adapter it wants.
         owner: Whom to be fair to (a file batch, a stream, an API key).
         priority: Higher goes first.
+        leads: Somebody waits for its first words: among equals it goes first, alone if need be.
     """
 
     program: int
     model: str
     owner: str = ""
     priority: int = 0
+    leads: bool = False
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """What goes first: the greater rank."""
+        return self.priority, self.leads
 
 
 type EngineRequest = Encode | DetectLanguage | Decode | Align | Release

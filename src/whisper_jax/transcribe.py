@@ -235,14 +235,15 @@ class Whisper:
         set. Recordings are taken from ``audios`` as they are needed.
         """
         # The options are checked now, not when the first result is asked for.
-        return _completed(self._run(audios, cancel, batch_size, options), on_progress)
+        listens = on_progress is not None
+        return _completed(self._run(audios, cancel, batch_size, options, listens), on_progress)
 
     def segments(self, audio: AudioInput, **options: Any) -> Iterator[Segment]:
         """Transcribe one recording and give each segment as soon as it is final.
 
         The arguments are those of `transcribe`; leaving the iteration stops the work.
         """
-        return _segments(self._run([audio], None, None, options))
+        return _segments(self._run([audio], None, None, options, listens=True))
 
     def warmup(self) -> Warmup:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
@@ -278,6 +279,7 @@ class Whisper:
         cancel: threading.Event | None,
         batch_size: int | None,
         given: dict[str, Any],
+        listens: bool,
     ) -> Run:
         options = check_options(self.tokenizer, transcribe_options(given))
         if batch_size is not None and batch_size < 1:
@@ -289,9 +291,11 @@ class Whisper:
                 detects_language=options.language in (None, AUTO),
                 aligns=options.word_timestamps,
             )
+        owner = f"call-{next(_owner_numbers)}"
+        origin = Origin(program=-1, model=self.name, owner=owner, leads=listens)
         return Run(
             self._engine,
-            Origin(program=-1, model=self.name, owner=f"call-{next(_owner_numbers)}"),
+            origin,
             audios,
             self._plan(options),
             n_windows=min(batch_size or self._batch_size, self._batch_size),

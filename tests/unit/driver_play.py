@@ -330,9 +330,10 @@ def run(
     plan: Plan,
     n_windows: int = 4,
     cancel: threading.Event | None = None,
+    leads: bool = False,
 ) -> Run:
     recordings: Iterable[AudioInput] = sources
-    origin = Origin(program=-1, model="m")
+    origin = Origin(program=-1, model="m", leads=leads)
     return Run(engine, origin, recordings, plan, n_windows=n_windows, cancel=cancel)
 
 

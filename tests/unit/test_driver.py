@@ -20,7 +20,14 @@ from driver_play import (
 )
 
 from whisper_jax.driver import Plan
-from whisper_jax.requests import Decode, DetectLanguage, Encode, Origin
+from whisper_jax.requests import (
+    Decode,
+    DetectLanguage,
+    Encode,
+    EngineRequest,
+    Origin,
+    Release,
+)
 from whisper_jax.speech.regions import Region
 from whisper_jax.types import Transcript
 
@@ -62,6 +69,27 @@ def test_regions_of_one_recording_are_in_flight_together() -> None:
     assert transcripts(run(engine, [Source(60 * SECOND)], plan, 8))[0].text != ""
     engine.close()
     assert engine.n_most_held > 4
+
+
+@BOTH
+def test_the_first_recording_leads_until_its_first_words(parallel: bool) -> None:
+    asked: list[tuple[Origin, EngineRequest]] = []
+
+    class Listening(SlowEngine):
+        def submit(self, origin: Origin, request: EngineRequest, reply: Callable) -> None:
+            asked.append((origin, request))
+            super().submit(origin, request, reply)
+
+    engine = Listening()
+    plan = play.plan(lambda: play.CutEach(100), parallel=parallel)
+    list(run(engine, [Source(5 * SECOND), Source(5 * SECOND)], plan, 8, leads=True))
+    engine.close()
+    leading = [item for item in asked if item[0].leads]
+    assert [type(request) for _, request in leading if not isinstance(request, Release)] == [
+        Encode,
+        Decode,
+    ]
+    assert len({origin.program for origin, _ in leading}) == 1
 
 
 @pytest.mark.parametrize("n", [1, 3])

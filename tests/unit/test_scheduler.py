@@ -221,6 +221,24 @@ def test_priority_goes_first_and_owners_take_turns() -> None:
     assert order == [5, 0, 4, 1, 2, 3]
 
 
+def test_who_leads_is_decoded_before_others_are_encoded_in_a_small_pool() -> None:
+    plan = scheduler(buckets=(2, 4, 8))
+    leader = Origin(program=9, model="m", leads=True)
+    for program in range(5):
+        encode(plan, program, origin(program))
+    encode(plan, 9, leader)
+    assert plan.next_work() == Resize(2, ())
+    assert next_batch(plan).items[0][0].origin == leader
+    plan.submit(Ticket(20, leader, Kind.DECODE))
+    works = []
+    while (work := plan.next_work()) != Steps((Slot(0, 0),)):
+        works.append(work)
+        assert isinstance(work, Batch)
+    assert [t.number for work in works for t, _ in work.items] == [20]
+    plan.finish(Slot(0, 0))
+    assert plan.next_work() == Resize(8, tuple((Slot(0, i), Slot(0, i)) for i in range(2)))
+
+
 def test_the_pool_is_the_smallest_bucket_and_shrinks_when_windows_leave() -> None:
     plan = scheduler(buckets=(2, 4, 8))
     for program in range(5):

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whisper_jax.cli.arenas import share_arenas
 from whisper_jax.cli.collector import nothing_collected
 from whisper_jax.cli.help import PLAIN, PanelCommand
 from whisper_jax.errors import OptionError
@@ -75,6 +76,7 @@ _NOT_YET = [
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 all went well, 1 something failed, 2 it was not understood."""
+    share_arenas()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a language's letters is no reason to stop.

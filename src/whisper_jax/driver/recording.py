@@ -74,7 +74,7 @@ class Recording:
         self.is_opened = False
         self.is_cut = False
         self.is_ended = False
-        self._origin = origin
+        self._origin = origin if index == 0 else replace(origin, leads=False)
         self._plan = plan
         self._tell = tell
         self._duration_s: float | None = None
@@ -187,6 +187,8 @@ class Recording:
 
     def _new_task(self, peak: float) -> Task:
         origin = replace(self._origin, program=next(_program_numbers))
+        # Only the first words of a run are hurried: the sooner the rest, the later its end.
+        self._origin = replace(self._origin, leads=False)
         task = Task(self, origin, peak, self._language)
         self.tasks.append(task)
         return task
@@ -221,6 +223,8 @@ class Recording:
         """Something of a program's is final: tell of it; what can be done now."""
         task.position = progress.position
         task.segments += progress.segments
+        if progress.segments:
+            task.origin = replace(task.origin, leads=False)
         self._last = progress
         steps: list[Step] = []
         if self._awaits_language and progress.language:

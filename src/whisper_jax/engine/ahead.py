@@ -155,10 +155,11 @@ def _compile_prompts(
 def _compile_moves(
     programs: DevicePrograms, policy: DevicePolicy, pools: Sequence[int], rows: Sequence[int]
 ) -> None:
-    """A pool that grows by one size at a time, and shrinks again."""
+    """A pool that grows, by one size at a time or at once, and shrinks again."""
+    at_once = [size for largest in pools[2:] for size in (largest, pools[0])]
     for n_rows in rows:
         pool = DevicePool(programs, policy)
         pool.fetch(pools[0])
-        for n_slots in (*pools, *reversed(pools[:-1])):
+        for n_slots in (*pools, *reversed(pools[:-1]), *at_once):
             pool.fetch_steps(n_rows)
             pool.resize(n_slots, [(Slot(0, 0), Slot(0, 0))])

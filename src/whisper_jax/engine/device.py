@@ -22,6 +22,7 @@ from whisper_jax.engine.batches import (
     texts_batch,
     windows_batch,
 )
+from whisper_jax.engine.heap import FREE_MEMORY
 from whisper_jax.engine.lift import DevicePrograms
 from whisper_jax.engine.policy import DevicePolicy, bucket_of
 from whisper_jax.engine.scheduler import Slot
@@ -193,6 +194,7 @@ class DevicePool:
         self._unread = (report, unread, self._pool.rows.done.shape[1])
         if not self.policy.reads_late:
             finished = self._read_pending()
+        FREE_MEMORY.give_back()
         self.counts.add_seconds("run", start_s)
         return finished
 

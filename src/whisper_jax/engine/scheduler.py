@@ -183,7 +183,7 @@ class Scheduler:
             decoding = self._decoding()
             if not decoding:
                 return None
-            first = max(decoding.values(), key=lambda ticket: ticket.origin.priority)
+            first = max(decoding.values(), key=lambda ticket: ticket.origin.rank)
             return first.origin.priority, first.origin.owner
         first = self._in_order(kind)[0]
         return first.origin.priority, first.origin.owner
@@ -191,8 +191,8 @@ class Scheduler:
     def next_work(self) -> Work | None:
         """What the device should do now; None if nobody wants anything.
 
-        Priority decides first. Among equals what lets more rows decode together comes first:
-        windows into free slots, then language, then prompts, then alignment, then steps.
+        Rank decides first (`Origin.rank`). Among equals what lets more rows decode together comes
+        first: windows into free slots, then language, then prompts, then alignment, then steps.
         """
         kind = self._next_kind()
         if kind is None:
@@ -201,7 +201,9 @@ class Scheduler:
                 return None
             return self._shrink() or Steps(decoding)
         if kind is Kind.ENCODE:
-            wanted = min(self.n_owned + len(self._waiting[kind]), self._most_slots())
+            # Room for those of lower rank is made when it is their turn: steps of few slots are
+            # shorter.
+            wanted = min(self.n_owned + self._n_of_top_rank(kind), self._most_slots())
             if self._bucket_for(wanted) > self.n_slots:
                 return self._resize(wanted)
             return self._encode_batch()
@@ -214,9 +216,9 @@ class Scheduler:
             ready.remove(Kind.ENCODE)
         if not ready:
             return None
-        best = max(ready, key=lambda kind: self._top_priority(self._waiting[kind]))
+        best = max(ready, key=lambda kind: self._top_rank(self._waiting[kind]))
         steps = self._decoding().values()
-        if steps and self._top_priority(steps) > self._top_priority(self._waiting[best]):
+        if steps and self._top_rank(steps) > self._top_rank(self._waiting[best]):
             return None
         return best
 
@@ -260,19 +262,19 @@ class Scheduler:
         return Batch(kind, bucket, tuple(items))
 
     def _in_order(self, kind: Kind) -> list[Ticket]:
-        """By priority; then owners in turn: fewest slots, longest not served; then by arrival."""
+        """By rank; then owners in turn: fewest slots, longest not served; then by arrival."""
         slots = Counter(owned.origin.owner for owned in self._owned.values())
 
-        def rank(ticket: Ticket) -> tuple[int, int, int, int]:
-            owner = ticket.origin.owner
-            turn = self._served.get(owner, -1)
-            return -ticket.origin.priority, slots[owner], turn, ticket.number
+        def place(ticket: Ticket) -> tuple[int, bool, int, int, int]:
+            origin = ticket.origin
+            turn = self._served.get(origin.owner, -1)
+            return -origin.priority, not origin.leads, slots[origin.owner], turn, ticket.number
 
         ranked: list[Ticket] = []
         waiting = list(self._waiting[kind])
         while waiting:
             # Each one taken counts for its owner before the next is chosen.
-            first = min(waiting, key=rank)
+            first = min(waiting, key=place)
             waiting.remove(first)
             ranked.append(first)
             slots[first.origin.owner] += 1
@@ -317,9 +319,14 @@ class Scheduler:
     def _decoding(self) -> dict[Slot, Ticket]:
         return {s: owned.decoding for s, owned in self._owned.items() if owned.decoding}
 
+    def _n_of_top_rank(self, kind: Kind) -> int:
+        waiting = self._waiting[kind]
+        top = self._top_rank(waiting)
+        return sum(ticket.origin.rank == top for ticket in waiting)
+
     @staticmethod
-    def _top_priority(tickets: Iterable[Ticket]) -> int:
-        return max(ticket.origin.priority for ticket in tickets)
+    def _top_rank(tickets: Iterable[Ticket]) -> tuple[int, bool]:
+        return max(ticket.origin.rank for ticket in tickets)
 
     def _drop_served(self, kind: Kind, items: list[tuple[Ticket, Slot]]) -> None:
         served = {ticket.number for ticket, _ in items}

@@ -1,0 +1,24 @@
+"""Where the threads of this process take their memory from."""
+
+import ctypes
+import os
+
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of glibc's ``mallopt``."""
+_N_ARENAS = 2
+_VARIABLE = "MALLOC_ARENA_MAX"
+
+
+def share_arenas() -> None:
+    """Have all threads take memory from few arenas, unless the user has counted them.
+
+    glibc gives most threads an arena of their own, and what is free in one is of no use to the
+    others. To be called before there are threads; with another C library it does nothing.
+    """
+    if _VARIABLE in os.environ:
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # TypeError: Windows has no such handle
+        return
+    mallopt(_ARENA_MAX, _N_ARENAS)
