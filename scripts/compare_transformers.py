@@ -10,6 +10,7 @@ so are the names of what each reads. The exit code is 1 if anything differs.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,10 @@ def main() -> None:
         eot = model.tokenizer.special.eot
         begin = model.tokenizer.special.timestamp_begin
     command = [str(peer_python("transformers")), "-I", "-c", IN_TRANSFORMERS, str(args.folder)]
-    done = subprocess.run([*command, json.dumps(clips)], stdout=subprocess.PIPE, check=True)
+    # With several threads it waits without end for cores that are busy.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command.append(json.dumps(clips))
+    done = subprocess.run(command, env=alone, stdout=subprocess.PIPE, check=True)
     loading, *answers = (json.loads(line) for line in done.stdout.decode().splitlines())
     print(f"missing, unexpected or mismatched arrays: {loading['loading'] or 'none'}")
     differing = bool(loading["loading"])
