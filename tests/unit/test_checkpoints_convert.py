@@ -89,6 +89,7 @@ def test_what_generation_is_told_follows_from_the_vocabulary(tmp_path: Path) -> 
     assert config["no_timestamps_token_id"] == 50363
     assert config["lang_to_id"]["<|zh|>"] == 50260
     assert config["task_to_id"] == {"transcribe": 50359, "translate": 50358}
+    assert config["alignment_heads"] == [[0, 0], [0, 1]], "a model that no table knows"
     write_hugging_face(source(tmp_path / "en", 51_864), tmp_path / "en" / "out")
     english = read(tmp_path / "en" / "out" / "generation_config.json")
     assert not english["is_multilingual"]

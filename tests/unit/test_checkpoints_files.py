@@ -113,7 +113,7 @@ def to_ct2(hf: Arrays) -> Arrays:
 
     def fused(theirs: str, name: str, *parts: str) -> None:
         arrays[f"{theirs}/weight"] = np.concatenate([hf[f"{name}.{p}.weight"] for p in parts])
-        zeros = np.zeros(8, hf[f"{name}.q_proj.bias"].dtype)
+        zeros = np.zeros_like(hf[f"{name}.q_proj.bias"])
         arrays[f"{theirs}/bias"] = np.concatenate(
             [hf.get(f"{name}.{p}.bias", zeros) for p in parts]
         )
@@ -128,20 +128,24 @@ def to_ct2(hf: Arrays) -> Arrays:
         copy(f"{theirs}/ffn/linear_1", f"{name}.fc2", "weight", "bias")
         copy(f"{theirs}/ffn/layer_norm", f"{name}.final_layer_norm", "gamma", "beta")
 
+    def n_layers(side: str) -> int:
+        return sum(f"model.{side}.layers.{i}.fc1.bias" in hf for i in range(len(hf)))
+
     for conv in ("conv1", "conv2"):
         copy(f"encoder/{conv}", f"model.encoder.{conv}", "weight", "bias")
     arrays["encoder/position_encodings/encodings"] = hf["model.encoder.embed_positions.weight"]
-    for i in range(2):
+    for i in range(n_layers("encoder")):
         layer(f"encoder/layer_{i}", f"model.encoder.layers.{i}")
     copy("encoder/layer_norm", "model.encoder.layer_norm", "gamma", "beta")
     arrays["decoder/embeddings/weight"] = hf["model.decoder.embed_tokens.weight"]
     arrays["decoder/position_encodings/encodings"] = hf["model.decoder.embed_positions.weight"]
-    layer("decoder/layer_0", "model.decoder.layers.0")
-    cross, name = "decoder/layer_0/attention", "model.decoder.layers.0.encoder_attn"
-    copy(f"{cross}/linear_0", f"{name}.q_proj", "weight", "bias")
-    fused(f"{cross}/linear_1", name, "k_proj", "v_proj")
-    copy(f"{cross}/linear_2", f"{name}.out_proj", "weight", "bias")
-    copy(f"{cross}/layer_norm", f"{name}_layer_norm", "gamma", "beta")
+    for i in range(n_layers("decoder")):
+        layer(f"decoder/layer_{i}", f"model.decoder.layers.{i}")
+        cross, name = f"decoder/layer_{i}/attention", f"model.decoder.layers.{i}.encoder_attn"
+        copy(f"{cross}/linear_0", f"{name}.q_proj", "weight", "bias")
+        fused(f"{cross}/linear_1", name, "k_proj", "v_proj")
+        copy(f"{cross}/linear_2", f"{name}.out_proj", "weight", "bias")
+        copy(f"{cross}/layer_norm", f"{name}_layer_norm", "gamma", "beta")
     copy("decoder/layer_norm", "model.decoder.layer_norm", "gamma", "beta")
     return arrays
 

@@ -25,6 +25,8 @@ from torch_files_made import Tensor, old_file, openai_content, pickled, write_pt
 from whisper_jax.checkpoints import load_checkpoint
 from whisper_jax.checkpoints.pickles import PickleError, read_pickle
 from whisper_jax.errors import CheckpointError
+from whisper_jax.model.alignment_heads import alignment_heads
+from whisper_jax.model.dims import PUBLISHED
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "data"
 
@@ -75,6 +77,26 @@ def test_a_tokenizer_beside_it_is_used(tmp_path: Path) -> None:
     assert load_checkpoint(path).folder is None
     (tmp_path / "tokenizer.json").write_text("{}")
     assert load_checkpoint(path).folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "called_after"),
+    [
+        ("large-v1.pt", "large-v1"),
+        ("ggml-large-v1-q5_0.pt", "large-v1"),
+        ("large-v2.pt", "large-v2"),
+        ("base.pt", None),
+        ("my-large-v1.pt", None),
+    ],
+)
+def test_a_file_called_after_a_published_model_has_its_heads(
+    tmp_path: Path, name: str, called_after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in ("large-v1", "large-v2"):
+        monkeypatch.setitem(PUBLISHED, known, DIMS)
+    heads = load_checkpoint(write_pt(tmp_path / name, checkpoint())).alignment_heads
+    assert heads == (None if called_after is None else alignment_heads(DIMS, called_after))
+    assert alignment_heads(DIMS, "large-v1") != alignment_heads(DIMS, "large-v2")
 
 
 def test_several_models_in_a_folder(tmp_path: Path) -> None:

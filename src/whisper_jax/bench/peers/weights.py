@@ -20,7 +20,8 @@ from whisper_jax.bench.peers.environment import (
     peers_folder,
     remove_peer,
 )
-from whisper_jax.checkpoints import convert, names, safetensors_hf
+from whisper_jax.checkpoints import convert, names, openai_names, safetensors_hf
+from whisper_jax.checkpoints import ggml as ggml_format
 from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.errors import CheckpointError
 
@@ -103,7 +104,8 @@ def ggml_file(folder: Path) -> Path:
     def write(part: Path) -> None:
         ggml.write_ggml(folder, part)
 
-    return _kept(folder, ".ggml", _sources(ggml, safetensors_hf, names), write)
+    how = _sources(ggml, ggml_format, openai_names, safetensors_hf, names)
+    return _kept(folder, ".ggml", how, write)
 
 
 def weights_hash(folder: Path) -> str:
