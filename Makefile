@@ -2,6 +2,8 @@
 
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Processes that share the test files; each takes up to 3 GB.
+JOBS := 2
 
 .PHONY: help
 help: ## list these targets
@@ -16,8 +18,8 @@ demo: setup ## transcribe a short recording with the base model
 	$(BIN)/whisper-jax transcribe tests/golden/data/jfk.flac --model base
 
 .PHONY: test
-test: lint types ## check style and types, then run all tests; ARGS="-k words" for some
-	$(BIN)/python -m pytest $(ARGS)
+test: lint types ## check style and types, then run all tests; ARGS="-k words" for some, JOBS=1 for one by one
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: check
 check: test ## the same: lint, types, test
