@@ -11,18 +11,15 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from letters import letter_tokenizer
 
 from whisper_jax.checkpoints.load import Checkpoint
 from whisper_jax.engine import weights
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
-from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.stored import arrays, files, programs
-from whisper_jax.transcribe import Whisper
 
 INT8 = number_types("auto", CPU, "cpu")
 
@@ -155,25 +152,6 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     assert {key[0] for key in later._compiled} == {
         *("empty", "take", "put", "prefill", "language", "insert", "run")
     }
-
-
-def test_after_warming_up_words_are_read_ahead_and_timed_with_nothing_to_compile():
-    policy = replace(CPU, audio_buckets=(1000,), prompt_buckets=(8, 232), n_lanes=1)
-    AheadReader(tiny_programs(), policy, 2).compile_usual(2, [1])
-    later = tiny_programs()
-    reader = AheadReader(later, policy, 2)
-    engine, counts = start_lanes("tiny", [later], policy, 2)
-    model = Whisper("tiny", tiny.DIMS, letter_tokenizer(), engine, counts, 2, ahead=reader)
-    options = {"language": "en", "beam_size": 1, "temperature": 0, "vad_filter": False}
-    with model:
-        model.transcribe(tiny.noise(0, 200), **options)
-        reader.wait()
-        assert "align" not in {key[0] for key in later._compiled}
-        heard = model.transcribe(tiny.noise(1, 200), word_timestamps=True, **options)
-        reader.wait()
-    assert any(segment.words for segment in heard.segments)
-    assert "align" in {key[0] for key in later._compiled}
-    assert later.n_kept == 0
 
 
 def test_reading_ahead_ends_where_nothing_is_kept():
