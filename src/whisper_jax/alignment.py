@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from os import PathLike
 from typing import final
 
 import numpy as np
@@ -56,8 +57,8 @@ def lines_to_align(audio: AudioInput, text: str, language: str | None) -> list[s
         raise OptionError(
             "a text is aligned in one language; give its code, or none to have it detected"
         )
-    is_url = isinstance(audio, str) and "://" in audio
-    if not is_url and not can_be_read_twice(audio) and not isinstance(audio, str):
+    # What is wrong with a path or URL is told when it is opened.
+    if not isinstance(audio, str | PathLike) and not can_be_read_twice(audio):
         raise OptionError(
             "a recording is read twice to align a text; give a path, bytes or a file object that "
             "can be sought in"

@@ -19,7 +19,10 @@ def test_a_given_text_has_the_times_of_the_recognised_one(
     assert len(aligned.segments) == 2
     given = [word for segment in aligned.segments for word in segment.words or ()]
     assert "".join(word.word for word in given).split() == text.split()
+    first_of_lines = {segment.words[0] for segment in aligned.segments if segment.words}
     for ours, theirs in zip(given, recognised, strict=True):
-        if ours.word.strip() in theirs.word:
+        assert ours.end == pytest.approx(theirs.end, abs=0.2), ours.word
+        # Between the lines is a pause of a second, most of which the recognised word holds.
+        if ours not in first_of_lines:
             assert ours.start == pytest.approx(theirs.start, abs=0.2), ours.word
-            assert ours.end == pytest.approx(theirs.end, abs=0.2), ours.word
+    assert 2.8 < aligned.segments[1].start < 3.4
