@@ -19,7 +19,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -64,8 +64,14 @@ TIMES = (
     *("window: least", "optimal", "scheduled", "sent"),
     *("step: least", "scheduled", "sent", "times real time: most", "scheduled"),
 )
-# What a chip passes on of each byte of the result, times (n - 1) / n for n chips.
-SENT_PER_BYTE = {"all-reduce": 2, "all-gather": 1}
+# What one of n chips passes on of each byte of the result.
+SENT_PER_BYTE: dict[str, Callable[[int], float]] = {
+    "all-reduce": lambda n: 2 * (n - 1) / n,
+    "all-gather": lambda n: (n - 1) / n,
+    "all-to-all": lambda n: (n - 1) / n,
+    "reduce-scatter": lambda n: n - 1,
+    "collective-permute": lambda n: 1,
+}
 COLLECTIVES = re.compile(
     r"= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\("
 )
@@ -192,7 +198,7 @@ def said_by(compiled: Any, n_model: int) -> Said:
         optimal_s=seconds - math.floor(seconds),
         cycles=cycles,
         turn_cycles=turn_cycles,
-        sent=sum(sent_bytes(text)) * (n_model - 1) / n_model,
+        sent=sum(sent_bytes(text, n_model)),
     )
 
 
@@ -228,13 +234,15 @@ def expected_cycles(text: str) -> tuple[int, int]:
     return of_computation(entry), max(map(of_operation, loops), default=0)
 
 
-def sent_bytes(text: str) -> Iterator[float]:
-    """What each exchange between chips sends, but for the factor (n - 1) / n."""
+def sent_bytes(text: str, n_model: int) -> Iterator[float]:
+    """What a chip sends in each exchange of a program for so many chips."""
     for shapes, kind in COLLECTIVES.findall(text):
-        for number_type, sizes in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
+        arrays = re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes)
+        # One that is only begun names what it takes, what it gives, and its own counters.
+        for number_type, sizes in arrays[:1] if kind == "collective-permute" else arrays:
             n_numbers = math.prod(int(size) for size in sizes.split(",") if size)
             n_bits = int(re.sub(r"\D", "", number_type))
-            yield SENT_PER_BYTE[kind] * n_numbers * n_bits / 8
+            yield SENT_PER_BYTE[kind](n_model) * n_numbers * n_bits / 8
 
 
 def needs(one: Configuration, encode: Said | None, run: Said | None) -> tuple[str, ...]:
