@@ -108,6 +108,9 @@ class TranscribeOptions:
             False in both peers: it costs time.
         prepend_punctuations: Signs that are part of the word after them. openai-whisper's.
         append_punctuations: Signs that are part of the word before them. openai-whisper's.
+        hallucination_silence_threshold: Skip more than this many seconds of silence around a text
+            whose words are odd (improbable, too short or too long), and drop it. Needs
+            ``word_timestamps``. None, off, in both peers.
         chinese_script: ``simplified`` or ``traditional``: write Chinese in this script; None
             leaves it as the model mixes them. Needs the extra ``chinese``.
         clip_timestamps: Seconds ``(start, end, start, end, …)`` of the parts to transcribe, in
@@ -158,6 +161,7 @@ class TranscribeOptions:
     word_timestamps: bool = False
     prepend_punctuations: str = "\"'“¿([{-"
     append_punctuations: str = "\"'.。,，!！?？:：”)]}、"
+    hallucination_silence_threshold: float | None = None
     language_detection_threshold: float | None = 0.5
     language_detection_segments: int = 1
     chinese_script: ChineseScript | None = None
@@ -217,6 +221,10 @@ class TranscribeOptions:
         _require(
             self.channels == "mix" or self.channel is None,
             f"channel is {self.channel} and channels 'split'; give one of them",
+        )
+        _require(
+            self.hallucination_silence_threshold is None or self.word_timestamps,
+            "hallucination_silence_threshold needs the times of words; give word_timestamps too",
         )
         # NaN passes no comparison, so the thresholds without a range are asked by name.
         for name in ("compression_ratio_threshold", "logprob_threshold", "length_penalty"):
@@ -283,6 +291,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "word_timestamps": (bool,),
     "prepend_punctuations": (str,),
     "append_punctuations": (str,),
+    "hallucination_silence_threshold": _LIMIT,
     "language_detection_threshold": _LIMIT,
     "language_detection_segments": (int,),
     "chunk_length": _NUMBER,
@@ -317,6 +326,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_new_tokens": (1, MAX_NEW_TOKENS),
     "language_detection_threshold": (0, 1),
     "language_detection_segments": (1, 100),
+    "hallucination_silence_threshold": (0, _ANY),
     "chunk_length": (1, WINDOW_S),
     "window_padding": (2, WINDOW_S),
     "vad_threshold": (0, 1),

@@ -43,6 +43,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "word_timestamps": ("--word-timestamps", True),
     "prepend_punctuations": ("--prepend-punctuations ¿", "¿"),
     "append_punctuations": ("--append-punctuations .,", ".,"),
+    "hallucination_silence_threshold": ("--hallucination_silence_threshold 2", 2),
     "max_new_tokens": ("--max-new-tokens 100", 100),
     "language_detection_threshold": ("--language-detection-threshold None", None),
     "language_detection_segments": ("--language-detection-segments 4", 4),

@@ -66,10 +66,7 @@ _INSTEAD = {
 }
 """What openai-whisper's and faster-whisper's users say, and how it is said here."""
 
-_NOT_YET = [
-    "--hallucination-silence-threshold",
-    "--threads",
-]
+_NOT_YET = ["--threads"]
 """Options of openai-whisper that are not supported: named in the message, not ignored."""
 
 

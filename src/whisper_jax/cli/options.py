@@ -165,6 +165,10 @@ _TIMESTAMPS = {
     "word_timestamps": _flag("Find the start and end of every word."),
     "prepend_punctuations": _words("Signs that are part of the word after them.", "SIGNS"),
     "append_punctuations": _words("Signs that are part of the word before them.", "SIGNS"),
+    "hallucination_silence_threshold": _limit(
+        "Skip more than so many seconds of silence around a text whose words are odd, and drop "
+        "it; needs --word-timestamps."
+    ),
 }
 SUBTITLES: Final[Mapping[str, _Shown]] = MappingProxyType(
     {
