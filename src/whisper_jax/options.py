@@ -73,12 +73,16 @@ class TranscribeOptions:
             0 is greedy or beam search, above it tokens are sampled. A single number allows no
             second attempt. (0, 0.2, 0.4, 0.6, 0.8, 1.0) in both peers.
         compression_ratio_threshold: A text whose zlib compression ratio is above it loops, and
-            is tried again; None accepts it. 2.4 in both peers.
+            is tried again; None accepts it. 2.4 in both peers. Unless None, a segment also loses
+            repetitions at its end that there is no time to say.
         logprob_threshold: A text whose mean log probability is below it is tried again, and a
             window above it is kept however high its no-speech probability; None does neither.
             -1.0 in both peers.
         no_speech_threshold: A window whose no-speech probability is above it is skipped, unless
             its text is likely (``logprob_threshold``); None never skips. 0.6 in both peers.
+        drop_known_hallucinations: Leave out segments that are nothing but a phrase which models
+            are known to make up ("Thanks for watching!"), where nobody spoke: by voice activity,
+            by the two thresholds above, or by times too short to say it. Neither peer does.
         seed: Where the draws of temperatures above 0 begin: the same seed and recording give the
             same text.
         initial_prompt: Text, or token ids, put before the first window (of each region, in
@@ -146,6 +150,7 @@ class TranscribeOptions:
     compression_ratio_threshold: float | None = 2.4
     logprob_threshold: float | None = -1.0
     no_speech_threshold: float | None = 0.6
+    drop_known_hallucinations: bool = True
     seed: int = 0
     initial_prompt: str | tuple[int, ...] | None = None
     carry_initial_prompt: bool = False
@@ -277,6 +282,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "compression_ratio_threshold": _LIMIT,
     "logprob_threshold": _LIMIT,
     "no_speech_threshold": _LIMIT,
+    "drop_known_hallucinations": (bool,),
     "seed": (int,),
     "initial_prompt": (str, tuple, type(None)),
     "carry_initial_prompt": (bool,),

@@ -29,6 +29,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "compression_ratio_threshold": ("--compression-ratio-threshold None", None),
     "logprob_threshold": ("--logprob-threshold -0.5", -0.5),
     "no_speech_threshold": ("--no-speech-threshold 0.5", 0.5),
+    "drop_known_hallucinations": ("--no-drop-known-hallucinations", False),
     "seed": ("--seed 7", 7),
     "initial_prompt": ("--initial-prompt --odd_text", "--odd_text"),
     "carry_initial_prompt": ("--carry-initial-prompt", True),

@@ -145,6 +145,9 @@ _FALLBACK = {
     "no_speech_threshold": _limit(
         "Skip windows more likely without speech than this, unless their text is likely."
     ),
+    "drop_known_hallucinations": _switch(
+        "Leave out phrases that models are known to make up, where nobody spoke."
+    ),
     "seed": _number("Where the draws begin: the same seed gives the same text.", "N"),
 }
 _PROMPTS = {

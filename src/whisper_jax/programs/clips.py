@@ -14,6 +14,8 @@ It departs from the reference in these places:
   nothing else is listened to (`whisper_jax.programs.stretches`).
 - Segments end with their clip, or with the recording; in the reference, times may lie in a window's
   padding.
+- Phrases that models are known to make up are left out where nobody spoke, and rounds of a loop
+  where there is no time for them (`whisper_jax.programs.guards`).
 - A prefix is part of the text; both peers tell it to the model and leave it out.
 """
 
@@ -24,6 +26,7 @@ from whisper_jax.options import AUTO, TranscribeOptions
 from whisper_jax.programs.anomalies import WindowPlace, skip_silence
 from whisper_jax.programs.checks import check_options
 from whisper_jax.programs.fallback import Outcome, decode_with_fallback, is_silent
+from whisper_jax.programs.guards import shorten_loop
 from whisper_jax.programs.language import Language, detect_language, detect_on_windows
 from whisper_jax.programs.prompts import Context, prefix_tokens
 from whisper_jax.programs.rules import decode_request, decode_rules
@@ -214,6 +217,8 @@ class _Recording:
         timestamp_begin = self.tokenizer.special.timestamp_begin
         text = split_window(outcome.attempt.decoded.tokens, timestamp_begin, n_frames)
         spans: Sequence[Span] = fit_into(text.spans, n_frames)
+        if self.options.compression_ratio_threshold is not None:
+            spans = [shorten_loop(span, seek, speech, self.tokenizer) for span in spans]
         if self.timer is not None:
             spans = yield from self.timer.time(spans, seek, n_frames, code, speech)
             if speech is None:
@@ -224,7 +229,7 @@ class _Recording:
                     ends = [span.words[-1].end for span in kept if span.words]
                     self.timer.last_speech = seek + ends[-1] if ends else place.last_speech
                 spans = kept
-        segments = self.segments.add(spans, seek, outcome, code)
+        segments = self.segments.add(spans, seek, outcome, code, speech)
         self._remember(segments, outcome)
         return text, segments
 
