@@ -42,12 +42,17 @@ def read(path: Path) -> NDArray[np.float32]:
         return np.concatenate(list(stream.blocks()))
 
 
-def draw_waveform(axes: Axes, samples: NDArray[np.float32], regions: list[Region]) -> None:
-    """The least and the highest sample of each 10 ms, over the regions."""
+def draw_waveform(axes: Axes, samples: NDArray[np.float32]) -> None:
+    """The least and the highest sample of each 10 ms."""
     hops = np.pad(samples, (0, -len(samples) % HOP)).reshape(-1, HOP)
     scale = max(float(np.abs(samples).max()), 1e-9)
     seconds = np.arange(len(hops)) * FRAME_S
     axes.fill_between(seconds, hops.min(1) / scale, hops.max(1) / scale, color="#333333", lw=0)
+    axes.set_yticks([])
+
+
+def draw_regions(axes: Axes, regions: list[Region]) -> None:
+    """Regions behind the waveform, their spans of speech below it."""
     for i, region in enumerate(regions):
         colour = COLOURS[i % 2]
         axes.axvspan(region.start * FRAME_S, region.stop * FRAME_S, color=colour, alpha=0.25, lw=0)
@@ -60,7 +65,6 @@ def draw_waveform(axes: Axes, samples: NDArray[np.float32], regions: list[Region
                 solid_capstyle="butt",
             )
     axes.set_ylim(-1.25, 1.05)
-    axes.set_yticks([])
 
 
 def draw_probabilities(axes: Axes, probabilities: NDArray[np.float32], options: CutOptions) -> None:
@@ -101,7 +105,8 @@ def main() -> None:
     )
     for row in range(n_rows):
         wave, probability = grid[2 * row, 0], grid[2 * row + 1, 0]
-        draw_waveform(wave, samples, regions)
+        draw_waveform(wave, samples)
+        draw_regions(wave, regions)
         draw_probabilities(probability, probabilities, cut_options(options))
         for axes in (wave, probability):
             draw_cuts(axes, regions)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whisper_jax.errors import (
+        AlignmentError,
         AudioError,
         CancelledError,
         CheckpointError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AlignmentError",
     "AudioError",
     "CancelledError",
     "CheckpointError",

@@ -11,6 +11,7 @@ The tree::
     │   └── DownloadError                weights that could not be fetched, or have a wrong hash
     ├── EngineError                      the device program failed
     │   └── EngineClosedError            work was asked of an engine that has been closed
+    ├── AlignmentError                   a text that is not what a recording says
     └── CancelledError                   the caller stopped the work
 
 Each message says what to do about it. The command line prints it as it is.
@@ -51,6 +52,10 @@ class EngineError(WhisperJaxError):
 
 class EngineClosedError(EngineError):
     """Work was asked of an engine that has been closed."""
+
+
+class AlignmentError(WhisperJaxError):
+    """A text that cannot be aligned with a recording: it is not what is said in it."""
 
 
 class CancelledError(WhisperJaxError):

@@ -17,10 +17,12 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
+from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
+from whisper_jax.driver.events import completed, final_segments
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.device import DeviceCounts
@@ -230,14 +232,60 @@ class Whisper:
         """
         # The options are checked now, not when the first result is asked for.
         listens = on_progress is not None
-        return _completed(self._run(audios, cancel, batch_size, options, listens), on_progress)
+        return completed(self._run(audios, cancel, batch_size, options, listens), on_progress)
 
     def segments(self, audio: AudioInput, **options: Any) -> Iterator[Segment]:
         """Transcribe one recording and give each segment as soon as it is final.
 
         The arguments are those of `transcribe`; leaving the iteration stops the work.
         """
-        return _segments(self._run([audio], None, None, options, listens=True))
+        return final_segments(self._run([audio], None, None, options, listens=True))
+
+    def align(
+        self,
+        audio: AudioInput,
+        text: str,
+        *,
+        language: str | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        batch_size: int | None = None,
+    ) -> Transcript:
+        """Find when each word of a given text is spoken (forced alignment).
+
+        Args:
+            audio: As in `transcribe`, but it is read twice: a file object must be seekable.
+            text: What is said, in order. Each line is a segment; a single line, each sentence.
+            language: Code or name of its language; detected if None.
+            on_progress: As in `transcribe`; the segments are told all at once at the end.
+            cancel: As in `transcribe`.
+            batch_size: As in `transcribe`.
+
+        Returns:
+            All of the text, with the times of its words. The probability of words that seem not
+            to be spoken is 0; they share the time that their neighbours leave.
+
+        Raises:
+            OptionError: The text has no words, or an option cannot be honoured.
+            AlignmentError: There is no speech, or the text is not what is said.
+            AudioError: The recording cannot be read.
+            CancelledError: ``cancel`` was set.
+        """
+        lines = lines_to_align(audio, text, language)
+        told = TwoReadings(tell=on_progress or (lambda _: None))
+        given = {"language": language, "beam_size": 1, "temperature": 0, "word_timestamps": True}
+        heard = self.transcribe(
+            audio, on_progress=told.first, cancel=cancel, batch_size=batch_size, **given
+        )
+        options = check_options(self.tokenizer, transcribe_options(given))
+        alignment = TextAlignment(self.tokenizer, options, lines, heard)
+        run = self._start([audio], alignment.plan(self.dims.n_mels), cancel, batch_size)
+        ((_, aligned),) = completed(run, partial(told.second, duration_s=heard.duration))
+        if aligned.error is not None:
+            raise aligned.error
+        transcript = alignment.transcript(aligned)
+        told.done(transcript)
+        return transcript
 
     def warmup(self) -> Warmup:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
@@ -285,17 +333,28 @@ class Whisper:
                 detects_language=options.language in (None, AUTO),
                 aligns=options.word_timestamps,
             )
-        owner = f"call-{next(_owner_numbers)}"
         channels = SplitChannels(audios) if options.channels == "split" else None
-        run = Run(
+        sources = audios if channels is None else channels.sources()
+        run = self._start(sources, self._plan(options), cancel, batch_size, listens)
+        return run if channels is None else channels.merged(run)
+
+    def _start(
+        self,
+        audios: Iterable[AudioInput],
+        plan: Plan,
+        cancel: threading.Event | None,
+        batch_size: int | None,
+        listens: bool = False,
+    ) -> Run:
+        owner = f"call-{next(_owner_numbers)}"
+        return Run(
             self._engine,
             Origin(program=-1, model=self.name, owner=owner, leads=listens),
-            audios if channels is None else channels.sources(),
-            self._plan(options),
+            audios,
+            plan,
             n_windows=min(batch_size or self._batch_size, self._batch_size),
             cancel=cancel,
         )
-        return run if channels is None else channels.merged(run)
 
     def _plan(self, options: TranscribeOptions) -> Plan:
         """What the options make of each recording."""
@@ -328,21 +387,3 @@ def look_back_frames(options: TranscribeOptions) -> int:
     probabilities come a second at a time.
     """
     return round((60 + options.chunk_length + 2) * FRAMES_PER_SECOND)
-
-
-def _completed(
-    run: Iterable[Event], on_progress: OnProgress | None
-) -> Iterator[tuple[int, Transcript]]:
-    for event in run:
-        if isinstance(event, tuple):
-            yield event
-        elif on_progress is not None:
-            on_progress(event)
-
-
-def _segments(events: Iterable[Event]) -> Iterator[Segment]:
-    for event in events:
-        if not isinstance(event, tuple):
-            yield from event.segments
-        elif event[1].error is not None:
-            raise event[1].error

@@ -16,6 +16,7 @@ LAYERS = [
     "server cluster bench",
     "stream archive train evaluate pipeline",
     "transcribe",
+    "alignment",
     "driver",
     "engine programs",
     "decoding checkpoints speech",

@@ -13,6 +13,7 @@ from openai import (
 )
 
 BEAMS = {"beam_size": 5}
+WORDS = {"word_timestamps": True}
 CASES = {
     "jfk": {
         "given": {},
@@ -20,16 +21,18 @@ CASES = {
         "prompted": {"initial_prompt": "President Kennedy's inaugural address, 1961."},
         "untimed": {"without_timestamps": True},
         "beams": BEAMS,
+        "words": WORDS,
     },
-    "lj": {"given": {}},
-    "de": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS},
-    "zh": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS},
+    "lj": {"given": {}, "words": WORDS},
+    "de": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS, "words": WORDS},
+    "zh": {"given": {}, "translated": {"task": "translate"}, "beams": BEAMS, "words": WORDS},
     "lj_long": {
         "given": {},
         "unconditioned": {"condition_on_previous_text": False},
         "prompted": {"initial_prompt": "William Morris on printing."},
         "clipped": {"clip_timestamps": [10.0, 25.0, 40.0]},
         "beams": BEAMS,
+        "words": WORDS,
     },
 }
 """What is asked of each clip, beyond the language it is in and temperature 0."""

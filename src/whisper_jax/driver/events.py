@@ -1,6 +1,6 @@
 """What the driver asks of an engine, and what it tells its caller."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,3 +53,23 @@ class FileProgress:
 
 type Event = FileProgress | tuple[int, Transcript]
 """Progress of a recording, or its index and transcript when it is done."""
+
+
+def completed(
+    run: Iterable[Event], on_progress: Callable[[FileProgress], None] | None
+) -> Iterator[tuple[int, Transcript]]:
+    """The transcripts, each with its index; progress is told."""
+    for event in run:
+        if isinstance(event, tuple):
+            yield event
+        elif on_progress is not None:
+            on_progress(event)
+
+
+def final_segments(events: Iterable[Event]) -> Iterator[Segment]:
+    """The segments as they become final; raises what a recording ended with."""
+    for event in events:
+        if not isinstance(event, tuple):
+            yield from event.segments
+        elif event[1].error is not None:
+            raise event[1].error

@@ -38,7 +38,7 @@ def open_with_level(
     Raises:
         AudioError: It cannot be opened.
     """
-    if not _can_be_read_twice(source):
+    if not can_be_read_twice(source):
         return open_audio(source, channel=channel), float("-inf")
     with open_audio(source, channel=channel) as ahead:
         first = _First(ahead.blocks())
@@ -74,11 +74,11 @@ class _First:
             self.has_all = fits
 
 
-def _can_be_read_twice(source: AudioInput) -> bool:
+def can_be_read_twice(source: AudioInput) -> bool:
     """Whether the recording is at hand and can be read from its beginning again."""
     match source:
         case OneChannel():
-            return _can_be_read_twice(source.source)
+            return can_be_read_twice(source.source)
         case str() | os.PathLike():
             return os.path.isfile(source)  # neither a URL nor a pipe
         case bytes() | np.ndarray():

@@ -77,11 +77,11 @@ def cut_words(text: str, word_ends: Container[int] | None = None) -> list[tuple[
     spans: list[tuple[int, int]] = []
     start = 0
     while start < len(text):
-        if _is_space(text[start]):
+        if is_space(text[start]):
             start += 1
             continue
         stop = start + 1
-        while stop < len(text) and not _is_space(text[stop]):
+        while stop < len(text) and not is_space(text[stop]):
             known = word_ends is None or stop in word_ends
             if known and _may_part(text, stop):
                 break
@@ -119,7 +119,8 @@ def parts_words(before: str, after: str) -> bool:
     return not any(is_unspaced(c) for is_unspaced in unspaced for c in (before[-1], after[0]))
 
 
-def _is_space(character: str) -> bool:
+def is_space(character: str) -> bool:
+    """Whether it parts words: white space, but for what keeps them on one line."""
     is_fixed = character in _FIXED_SPACES
     return (character.isspace() and not is_fixed) or character == _ZERO_WIDTH_SPACE
 

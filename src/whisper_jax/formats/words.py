@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 
-from whisper_jax.formats.breaks import cut_words
+from whisper_jax.formats.breaks import cut_words, is_space
 from whisper_jax.types import Segment
 
 _CONTROLS = dict.fromkeys(
@@ -86,7 +86,7 @@ class _Clock:
         ]
         self._stops = [stop for _, stop, _, _ in self._parts]
         # Characters that are no white space up to each index: those alone take time.
-        self._n_before = [0, *accumulate(not character.isspace() for character in text)]
+        self._n_before = [0, *accumulate(not is_space(character) for character in text)]
         if has_times:
             ends = set(self._stops)
             for first, stop, _, _ in self._parts:
@@ -116,4 +116,4 @@ def _interpolated(part: tuple[int, int, float, float], n: int) -> int:
 
 def _bare(text: str) -> str:
     """A text without white space."""
-    return "".join(text.split())
+    return "".join(character for character in text if not is_space(character))
