@@ -73,12 +73,16 @@ class TranscribeOptions:
             0 is greedy or beam search, above it tokens are sampled. A single number allows no
             second attempt. (0, 0.2, 0.4, 0.6, 0.8, 1.0) in both peers.
         compression_ratio_threshold: A text whose zlib compression ratio is above it loops, and
-            is tried again; None accepts it. 2.4 in both peers.
+            is tried again; None accepts it. 2.4 in both peers. Unless None, a segment also loses
+            repetitions at its end that there is no time to say.
         logprob_threshold: A text whose mean log probability is below it is tried again, and a
             window above it is kept however high its no-speech probability; None does neither.
             -1.0 in both peers.
         no_speech_threshold: A window whose no-speech probability is above it is skipped, unless
             its text is likely (``logprob_threshold``); None never skips. 0.6 in both peers.
+        drop_known_hallucinations: Leave out segments that are nothing but a phrase which models
+            are known to make up ("Thanks for watching!"), where nobody spoke: by voice activity,
+            by the two thresholds above, or by times too short to say it. Neither peer does.
         seed: Where the draws of temperatures above 0 begin: the same seed and recording give the
             same text.
         initial_prompt: Text, or token ids, put before the first window (of each region, in
@@ -108,6 +112,9 @@ class TranscribeOptions:
             False in both peers: it costs time.
         prepend_punctuations: Signs that are part of the word after them. openai-whisper's.
         append_punctuations: Signs that are part of the word before them. openai-whisper's.
+        hallucination_silence_threshold: Skip more than this many seconds of silence around a text
+            whose words are odd (improbable, too short or too long), and drop it. Needs
+            ``word_timestamps``. None, off, in both peers.
         chinese_script: ``simplified`` or ``traditional``: write Chinese in this script; None
             leaves it as the model mixes them. Needs the extra ``chinese``.
         clip_timestamps: Seconds ``(start, end, start, end, …)`` of the parts to transcribe, in
@@ -143,6 +150,7 @@ class TranscribeOptions:
     compression_ratio_threshold: float | None = 2.4
     logprob_threshold: float | None = -1.0
     no_speech_threshold: float | None = 0.6
+    drop_known_hallucinations: bool = True
     seed: int = 0
     initial_prompt: str | tuple[int, ...] | None = None
     carry_initial_prompt: bool = False
@@ -158,6 +166,7 @@ class TranscribeOptions:
     word_timestamps: bool = False
     prepend_punctuations: str = "\"'“¿([{-"
     append_punctuations: str = "\"'.。,，!！?？:：”)]}、"
+    hallucination_silence_threshold: float | None = None
     language_detection_threshold: float | None = 0.5
     language_detection_segments: int = 1
     chinese_script: ChineseScript | None = None
@@ -218,6 +227,10 @@ class TranscribeOptions:
             self.channels == "mix" or self.channel is None,
             f"channel is {self.channel} and channels 'split'; give one of them",
         )
+        _require(
+            self.hallucination_silence_threshold is None or self.word_timestamps,
+            "hallucination_silence_threshold needs the times of words; give word_timestamps too",
+        )
         # NaN passes no comparison, so the thresholds without a range are asked by name.
         for name in ("compression_ratio_threshold", "logprob_threshold", "length_penalty"):
             value = getattr(self, name)
@@ -269,6 +282,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "compression_ratio_threshold": _LIMIT,
     "logprob_threshold": _LIMIT,
     "no_speech_threshold": _LIMIT,
+    "drop_known_hallucinations": (bool,),
     "seed": (int,),
     "initial_prompt": (str, tuple, type(None)),
     "carry_initial_prompt": (bool,),
@@ -283,6 +297,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "word_timestamps": (bool,),
     "prepend_punctuations": (str,),
     "append_punctuations": (str,),
+    "hallucination_silence_threshold": _LIMIT,
     "language_detection_threshold": _LIMIT,
     "language_detection_segments": (int,),
     "chunk_length": _NUMBER,
@@ -317,6 +332,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_new_tokens": (1, MAX_NEW_TOKENS),
     "language_detection_threshold": (0, 1),
     "language_detection_segments": (1, 100),
+    "hallucination_silence_threshold": (0, _ANY),
     "chunk_length": (1, WINDOW_S),
     "window_padding": (2, WINDOW_S),
     "vad_threshold": (0, 1),

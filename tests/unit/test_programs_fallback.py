@@ -72,7 +72,7 @@ def test_if_all_loop_the_likeliest_is_taken() -> None:
 def test_a_single_temperature_is_tried_once() -> None:
     transcript, asked = play(5, at_temperature({0.0: (LOOP, -3.0)}), language="en", temperature=0)
     assert len(of_kind(Decode, asked)) == 1
-    assert only(transcript.segments).text == LOOP
+    assert LOOP.startswith(only(transcript.segments).text), "as much as can be said in 2 s"
 
 
 @pytest.mark.parametrize(

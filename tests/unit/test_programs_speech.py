@@ -135,9 +135,9 @@ def test_times_stay_within_a_clip() -> None:
     # Also where a clip reaches beyond the recording.
     transcript, _ = play(15, saying(late), clips=[Clip(start=0, stop=2000)], language="en")
     assert [(s.start, s.end) for s in transcript.segments] == [(0, 4), (14.5, 15)]
-    # After the recording's own end they are left as openai-whisper leaves them.
+    # openai-whisper leaves them where they are after the recording's own end.
     transcript, _ = play(15, saying(late), language="en")
-    assert [(s.start, s.end) for s in transcript.segments] == [(0, 4), (14.5, 16)]
+    assert [(s.start, s.end) for s in transcript.segments] == [(0, 4), (14.5, 15)]
     transcript, _ = play(40, saying(late), language="en", chunk_length=15)
     assert [(s.start, s.end) for s in transcript.segments] == [(0, 4), (14.5, 15)]
 

@@ -31,7 +31,12 @@ _COMMANDS = {
 
 _PROGRAM_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
-_SWITCHES = ("--condition-on-previous-text", "--suppress-blank", "--vad-filter")
+_SWITCHES = (
+    "--condition-on-previous-text",
+    "--drop-known-hallucinations",
+    "--suppress-blank",
+    "--vad-filter",
+)
 """Each takes True or False, means True alone, and has a ``--no-`` form that means False."""
 
 _FLAGS = (
@@ -66,10 +71,7 @@ _INSTEAD = {
 }
 """What openai-whisper's and faster-whisper's users say, and how it is said here."""
 
-_NOT_YET = [
-    "--hallucination-silence-threshold",
-    "--threads",
-]
+_NOT_YET = ["--threads"]
 """Options of openai-whisper that are not supported: named in the message, not ignored."""
 
 

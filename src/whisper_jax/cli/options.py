@@ -145,6 +145,9 @@ _FALLBACK = {
     "no_speech_threshold": _limit(
         "Skip windows more likely without speech than this, unless their text is likely."
     ),
+    "drop_known_hallucinations": _switch(
+        "Leave out phrases that models are known to make up, where nobody spoke."
+    ),
     "seed": _number("Where the draws begin: the same seed gives the same text.", "N"),
 }
 _PROMPTS = {
@@ -165,6 +168,10 @@ _TIMESTAMPS = {
     "word_timestamps": _flag("Find the start and end of every word."),
     "prepend_punctuations": _words("Signs that are part of the word after them.", "SIGNS"),
     "append_punctuations": _words("Signs that are part of the word before them.", "SIGNS"),
+    "hallucination_silence_threshold": _limit(
+        "Skip more than so many seconds of silence around a text whose words are odd, and drop "
+        "it; needs --word-timestamps."
+    ),
 }
 SUBTITLES: Final[Mapping[str, _Shown]] = MappingProxyType(
     {

@@ -12,29 +12,41 @@ It departs from the reference in these places:
 - Segments without text are left out of the result.
 - Where it is known where speech is, nothing spoken after a text's last timestamp is left out, and
   nothing else is listened to (`whisper_jax.programs.stretches`).
-- Segments of a clip with an end do not reach beyond it; in the reference, times may lie in a
-  window's padding.
+- Segments end with their clip, or with the recording; in the reference, times may lie in a window's
+  padding.
+- Phrases that models are known to make up are left out where nobody spoke, and rounds of a loop
+  where there is no time for them (`whisper_jax.programs.guards`).
 - A prefix is part of the text; both peers tell it to the model and leave it out.
 """
 
+from collections.abc import Sequence
+
 from whisper_jax.audio.units import FRAMES_PER_SECOND, HOP, SAMPLE_RATE
 from whisper_jax.options import AUTO, TranscribeOptions
+from whisper_jax.programs.anomalies import WindowPlace, skip_silence
 from whisper_jax.programs.checks import check_options
 from whisper_jax.programs.fallback import Outcome, decode_with_fallback, is_silent
+from whisper_jax.programs.guards import shorten_loop
 from whisper_jax.programs.language import Language, detect_language, detect_on_windows
 from whisper_jax.programs.prompts import Context, prefix_tokens
 from whisper_jax.programs.rules import decode_request, decode_rules
 from whisper_jax.programs.segments import Segments, most_spoken
 from whisper_jax.programs.slot import WindowSlot
 from whisper_jax.programs.steps import Program, Steps
-from whisper_jax.programs.stretches import Stretch, next_start
+from whisper_jax.programs.stretches import Spans, Stretch, next_start
 from whisper_jax.programs.switching import (
     likeliest_path,
     piece_windows,
     pieces_of,
     stretches_of,
 )
-from whisper_jax.programs.windows import done_with_words, fit_into, split_window
+from whisper_jax.programs.windows import (
+    Span,
+    WindowText,
+    done_with_words,
+    fit_into,
+    split_window,
+)
 from whisper_jax.programs.words import WordTimer
 from whisper_jax.requests import Clip, NextClip, Progress
 from whisper_jax.text import WhisperTokenizer
@@ -181,22 +193,45 @@ class _Recording:
             prefix, n_windows = (), n_windows + 1
             text, segments = None, ()
             if not is_silent(outcome.attempt.decoded, self.options):
-                timestamp_begin = self.tokenizer.special.timestamp_begin
-                text = split_window(outcome.attempt.decoded.tokens, timestamp_begin, n_frames)
-                # Times after the recording's own end are left as the model sets them.
                 is_at_end = stretch.stop is None and n_frames < n_wanted
-                spans = text.spans if is_at_end else fit_into(text.spans, n_frames)
-                if self.timer is not None:
-                    spans = yield from self.timer.time(spans, seek, n_frames, code, stretch.speech)
-                    if stretch.speech is None:
-                        text = done_with_words(text, spans)
-                segments = self.segments.add(spans, seek, outcome, code)
-                self._remember(segments, outcome)
+                stop = seek + n_frames if is_at_end else stretch.stop
+                place = WindowPlace(
+                    seek=seek,
+                    n_frames=n_frames,
+                    stop=stop,
+                    last_speech=self.timer.last_speech if self.timer else 0,
+                    has_speech=stretch.speech is not None,
+                )
+                text, segments = yield from self._write(outcome, place, stretch.speech, code)
             window = (seek, seek + n_frames)
             seek = next_start(stretch, window, text, n_windows)
             done = seek if seek is not None else stretch.stop or window[1]
             yield self._progress(done, segments, code)
         return False
+
+    def _write(
+        self, outcome: Outcome, place: WindowPlace, speech: Spans | None, code: str
+    ) -> Steps[tuple[WindowText, tuple[Segment, ...]]]:
+        """Make segments of the text of the window in the slot, and say how far it is done."""
+        seek, n_frames = place.seek, place.n_frames
+        timestamp_begin = self.tokenizer.special.timestamp_begin
+        text = split_window(outcome.attempt.decoded.tokens, timestamp_begin, n_frames)
+        spans: Sequence[Span] = fit_into(text.spans, n_frames)
+        if self.options.compression_ratio_threshold is not None:
+            spans = [shorten_loop(span, seek, speech, self.tokenizer) for span in spans]
+        if self.timer is not None:
+            spans = yield from self.timer.time(spans, seek, n_frames, code, speech)
+            if speech is None:
+                text = done_with_words(text, spans)
+            if self.options.hallucination_silence_threshold is not None:
+                text, kept = skip_silence(text, spans, place, self.options)
+                if len(kept) < len(spans):
+                    ends = [span.words[-1].end for span in kept if span.words]
+                    self.timer.last_speech = seek + ends[-1] if ends else place.last_speech
+                spans = kept
+        segments = self.segments.add(spans, seek, outcome, code, speech)
+        self._remember(segments, outcome)
+        return text, segments
 
     def _decode(self, seek: int, code: str, prefix: tuple[int, ...]) -> Steps[Outcome]:
         """Decode the window in the slot."""

@@ -6,6 +6,8 @@ from itertools import accumulate
 from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.programs.fallback import Outcome
+from whisper_jax.programs.guards import is_made_up
+from whisper_jax.programs.stretches import Spans
 from whisper_jax.programs.windows import Span
 from whisper_jax.text import WhisperTokenizer
 from whisper_jax.text.chinese import CHINESE_LANGUAGES, chinese_converter
@@ -17,7 +19,7 @@ class Segments:
 
     Args:
         tokenizer: The model's.
-        options: Task, and the script that Chinese is written in.
+        options: Task, the script that Chinese is written in, and what is dropped.
 
     Attributes:
         found: All of them, in order.
@@ -26,33 +28,41 @@ class Segments:
     def __init__(self, tokenizer: WhisperTokenizer, options: TranscribeOptions) -> None:
         self.found: list[Segment] = []
         self._tokenizer = tokenizer
+        self._options = options
         # A translation is English, whatever was spoken.
         script = options.chinese_script if options.task == "transcribe" else None
         self._to_script = None if script is None else chinese_converter(script)
 
     def add(
-        self, spans: Iterable[Span], seek: int, outcome: Outcome, language: str
+        self,
+        spans: Iterable[Span],
+        seek: int,
+        outcome: Outcome,
+        language: str,
+        speech: Spans | None,
     ) -> tuple[Segment, ...]:
-        """Make segments of the text of a window; one without words is none.
+        """Make segments of the text of a window; one without words, or made up, is none.
 
         Args:
             spans: Tokens and times, from the window's first frame.
             seek: That frame.
             outcome: What became of the window.
             language: The language it was decoded in.
+            speech: Where speech is, in frames of the recording; None if nobody looked for it.
         """
         decoded = outcome.attempt.decoded
         n_before = len(self.found)
         for span in spans:
             text = self._text(span.tokens, language)
-            if not text.strip():
+            times = seek + span.start, seek + span.end
+            if not text.strip() or is_made_up(text, times, speech, decoded, self._options):
                 continue
             self.found.append(
                 Segment(
                     id=len(self.found),
                     seek=seek,
-                    start=(seek + span.start) / FRAMES_PER_SECOND,
-                    end=(seek + span.end) / FRAMES_PER_SECOND,
+                    start=times[0] / FRAMES_PER_SECOND,
+                    end=times[1] / FRAMES_PER_SECOND,
                     text=text,
                     tokens=span.tokens,
                     temperature=outcome.attempt.temperature,

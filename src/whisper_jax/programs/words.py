@@ -49,12 +49,15 @@ class WordTimer:
     Args:
         tokenizer: The model's.
         options: Task, and the punctuation that belongs to words.
+
+    Attributes:
+        last_speech: Frame of the recording at which the last segment ended.
     """
 
     def __init__(self, tokenizer: WhisperTokenizer, options: TranscribeOptions) -> None:
         self._tokenizer = tokenizer
         self._options = options
-        self._last_speech = 0  # where the last segment ended
+        self.last_speech = 0
 
     def time(
         self,
@@ -106,9 +109,9 @@ class WordTimer:
             if speech is not None:
                 _leave_silence(words, speech)
             start, end = seek + span.start, seek + span.end
-            _shorten_after_pause(words, self._last_speech, longest)
+            _shorten_after_pause(words, self.last_speech, longest)
             start, end = _fit_segment(words, start, end, longest)
-            self._last_speech = end
+            self.last_speech = end
             timed.append(_with_words(span, words, (start, end), (seek, seek + n_frames)))
         return tuple(timed)
 
