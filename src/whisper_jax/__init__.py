@@ -25,9 +25,10 @@ if TYPE_CHECKING:
         UnknownModelError,
         WhisperJaxError,
     )
+    from whisper_jax.loading import load_model
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.pipeline import FlaxWhisperPipline
-    from whisper_jax.transcribe import FileProgress, Warmup, Whisper, load_model
+    from whisper_jax.transcribe import FileProgress, Warmup, Whisper
     from whisper_jax.types import Retry, Segment, Transcript, Word
 
     __version__: str
@@ -67,7 +68,7 @@ _ELSEWHERE = {
     "Warmup": "transcribe",
     "Whisper": "transcribe",
     "Word": "types",
-    "load_model": "transcribe",
+    "load_model": "loading",
 }
 
 
