@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         DownloadError,
         EngineClosedError,
         EngineError,
+        ModelBusyError,
         ModelError,
         OptionError,
         UnknownModelError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from whisper_jax.loading import load_model
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.pipeline import FlaxWhisperPipline
+    from whisper_jax.shelf import Models, ModelStatus
     from whisper_jax.transcribe import FileProgress, Warmup, Whisper
     from whisper_jax.types import Retry, Segment, Transcript, Word
 
@@ -43,7 +45,10 @@ __all__ = [
     "EngineError",
     "FileProgress",
     "FlaxWhisperPipline",
+    "ModelBusyError",
     "ModelError",
+    "ModelStatus",
+    "Models",
     "OptionError",
     "Retry",
     "Segment",
@@ -61,6 +66,8 @@ __all__ = [
 _ELSEWHERE = {
     "FileProgress": "transcribe",
     "FlaxWhisperPipline": "pipeline",
+    "ModelStatus": "shelf",
+    "Models": "shelf",
     "Retry": "types",
     "Segment": "types",
     "TranscribeOptions": "options",

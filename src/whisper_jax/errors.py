@@ -9,7 +9,8 @@ The tree::
     ├── ModelError                       a model that cannot be had
     │   ├── UnknownModelError            no such name, folder or file
     │   ├── CheckpointError              files that are there but are not a Whisper checkpoint
-    │   └── DownloadError                weights that could not be fetched, or have a wrong hash
+    │   ├── DownloadError                weights that could not be fetched, or have a wrong hash
+    │   └── ModelBusyError               no memory for it while other models are being used
     ├── EngineError                      the device program failed
     │   └── EngineClosedError            work was asked of an engine that has been closed
     ├── AlignmentError                   a text that is not what a recording says
@@ -49,6 +50,10 @@ class CheckpointError(ModelError):
 
 class DownloadError(ModelError):
     """Weights that could not be fetched, or whose hash is not the pinned one."""
+
+
+class ModelBusyError(ModelError):
+    """A model for which there is no memory now, since others are being used; try again later."""
 
 
 class EngineError(WhisperJaxError):

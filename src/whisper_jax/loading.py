@@ -7,7 +7,7 @@ from typing import get_args
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.policy import policy_for
-from whisper_jax.engine.start import mesh_of, start_engine
+from whisper_jax.engine.start import mesh_of, plan_model, start_engine
 from whisper_jax.engine.weights import prepare_weights
 from whisper_jax.errors import OptionError
 from whisper_jax.options import ComputeType
@@ -53,19 +53,27 @@ def load_model(
         OptionError: There is no such device or compute type, or not so many devices.
         ModelError: The weights cannot be had or read.
     """
-    if compute_type not in get_args(ComputeType.__value__):
-        types = ", ".join(get_args(ComputeType.__value__))
-        raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
-    if batch_size is not None and batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+    check_loading(compute_type, batch_size)
     mesh = mesh_of(device, model_parallel if n_devices is None else n_devices, model_parallel)
     platform = mesh.devices.flat[0].platform
     policy = policy_for(platform)
     types = number_types(compute_type, policy, platform)
     path = resolve_model(name, offline=offline, on_progress=on_download)
     weights = prepare_weights(path, types)
-    engine, counts, n_windows, ahead = start_engine(
-        str(name), weights, types, policy, mesh, batch_size
-    )
+    planned = plan_model(str(name), weights, types, policy, mesh)
+    engine, counts, n_windows, ahead = start_engine(planned, policy, mesh, batch_size)
     tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
     return Whisper(str(name), weights.dims, tokenizer, engine, counts, n_windows, ahead=ahead)
+
+
+def check_loading(compute_type: str, batch_size: int | None) -> None:
+    """Whether a model can be loaded so.
+
+    Raises:
+        OptionError: There is no such compute type, or no such batch size.
+    """
+    types = get_args(ComputeType.__value__)
+    if compute_type not in types:
+        raise OptionError(f"compute_type is {compute_type!r}; there are: {', '.join(types)}")
+    if batch_size is not None and batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size}; give 1 or more")
