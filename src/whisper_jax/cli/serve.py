@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,7 @@ from whisper_jax.cli.options import option
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
+    from whisper_jax.options import ComputeType
     from whisper_jax.server.keys import ApiKeys
     from whisper_jax.server.settings import ServerSettings
 
@@ -147,7 +148,7 @@ def serve_command(
             cors_origins=tuple(cors_origin or ()),
         )
         _require_keys(settings, allow_anyone)
-        _serve(settings, device, compute_type, batch_size, log_level)
+        _serve(settings, device, cast("ComputeType", compute_type), batch_size, log_level)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
@@ -158,7 +159,7 @@ def serve_command(
 def _serve(
     settings: "ServerSettings",
     device: str | None,
-    compute_type: str,
+    compute_type: "ComputeType",
     batch_size: int | None,
     log_level: str,
 ) -> None:

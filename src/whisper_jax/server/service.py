@@ -77,9 +77,8 @@ class Service:
             self.failure = error
             return
         self.is_ready = True
-        log_event(
-            "ready", model=self.settings.models[0], seconds=round(perf_counter() - start_s, 2)
-        )
+        seconds = round(perf_counter() - start_s, 2)
+        log_event("ready", model=self.settings.models[0], seconds=seconds)
 
     def stop(self) -> None:
         """End what is under way and refuse what comes."""
