@@ -49,6 +49,14 @@ _BatchSize = Annotated[
     int | None,
     option(_MODEL, "Most windows at once; as many as fit into memory if unset.", metavar="N"),
 ]
+_Warmup = Annotated[
+    bool,
+    option(
+        _MODEL,
+        "Compile what usual work needs before requests are taken; it is kept for the next start.",
+        "--warmup",
+    ),
+]
 _Host = Annotated[str, option(_ACCESS, "Address to listen on.", metavar="HOST")]
 _Port = Annotated[int, option(_ACCESS, "Port to listen on; 0 takes a free one.", metavar="N")]
 _Keys = Annotated[
@@ -109,6 +117,7 @@ def serve_command(
     device: _Device = None,
     compute_type: _ComputeType = "auto",
     batch_size: _BatchSize = None,
+    warmup: _Warmup = False,
     host: _Host = "127.0.0.1",
     port: _Port = 8000,
     api_key: _Keys = None,
@@ -136,6 +145,7 @@ def serve_command(
             models=tuple(model or ("base",)),
             aliases=dict(_alias(text) for text in alias or ()),
             keys=_keys(api_key, api_keys_file),
+            warms_up=warmup,
             host=host,
             port=port,
             max_upload_bytes=round(max_upload_mib * _MIB),
