@@ -5,6 +5,7 @@ The tree::
     WhisperJaxError
     ├── OptionError (also ValueError)    an option that cannot be honoured: the caller's mistake
     ├── AudioError                       a recording that cannot be found, opened or decoded
+    │   └── AudioTooLongError            a recording that is longer than is allowed
     ├── ModelError                       a model that cannot be had
     │   ├── UnknownModelError            no such name, folder or file
     │   ├── CheckpointError              files that are there but are not a Whisper checkpoint
@@ -29,6 +30,10 @@ class OptionError(WhisperJaxError, ValueError):
 
 class AudioError(WhisperJaxError):
     """A recording that cannot be found, opened or decoded."""
+
+
+class AudioTooLongError(AudioError):
+    """A recording that is longer than is allowed where it was sent to."""
 
 
 class ModelError(WhisperJaxError):
