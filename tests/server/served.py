@@ -1,9 +1,11 @@
 """A server on a thread of its own, with models that need no weights."""
 
+import socket
 import threading
 import time
 import wave
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -185,6 +187,36 @@ class Served:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=20,
         )
+
+    def begin(self, **settings: Any) -> "Future[httpx.Response]":
+        """The same on a thread."""
+        done: Future[httpx.Response] = Future()
+
+        def post() -> None:
+            try:
+                done.set_result(self.post(**settings))
+            except Exception as error:
+                done.set_exception(error)
+
+        threading.Thread(target=post, daemon=True).start()
+        return done
+
+    def raw(
+        self, content: Any, headers: dict[str, str], path: str = "/v1/audio/transcriptions"
+    ) -> httpx.Response:
+        """Send a body as it is."""
+        return httpx.post(self.url + path, content=content, headers=headers, timeout=20)
+
+    def connect(self) -> socket.socket:
+        """A connection on which anything may be sent."""
+        client = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), 10)
+        client.settimeout(10)
+        return client
+
+    def waiting(self, key: str) -> float:
+        """Requests that wait, where a key is needed to know."""
+        text = self.get("/metrics", headers={"Authorization": f"Bearer {key}"}).text
+        return float(text.partition("\nwhisper_jax_waiting_requests ")[2].split()[0])
 
     def get(self, path: str, **settings: Any) -> httpx.Response:
         return httpx.get(self.url + path, timeout=20, **settings)

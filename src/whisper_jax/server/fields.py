@@ -127,11 +127,7 @@ def _sorted_out(
             raise refused(f"{given} is for transcriptions", given, "unsupported_parameter")
         if name in _OPENAI_LISTS:
             lists.setdefault(name, []).append(value)
-        elif given.partition("[")[0] == _CHUNKING or given in (
-            *_OPENAI_FIELDS,
-            *OPTION_FIELDS,
-            *LAYOUT_FIELDS,
-        ):
+        elif given in _SINGLE or given.partition("[")[0] == _CHUNKING:
             if given in single:
                 raise refused(f"{given} is given twice", given)
             single[given] = value
