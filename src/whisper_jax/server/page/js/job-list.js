@@ -37,7 +37,7 @@ function add(job, open) {
     select(job);
     open(job);
   });
-  const again = make("button", { type: "button", className: "small" });
+  const again = make("button", { type: "button", className: "quiet round job-end" }, icon("again"));
   again.addEventListener("click", () => retry(job));
   const end = make("button", { type: "button", className: "quiet round job-end" }, icon("close"));
   end.addEventListener("click", () => (isRunning(job) ? cancel(job) : remove(job)));
@@ -82,7 +82,8 @@ function show(job) {
   words.textContent = sentence(job);
   badge.replaceChildren(ICONS[job.state] ? icon(ICONS[job.state]) : make("span", { className: "spin" }));
   again.hidden = job.state !== "failed" && job.state !== "cancelled";
-  again.textContent = t("jobs.retry");
+  again.title = t("jobs.retry");
+  again.setAttribute("aria-label", `${again.title}: ${job.name}`);
   const verb = isRunning(job) ? "jobs.cancel" : "jobs.remove";
   end.title = t(verb, { name: job.name });
   end.setAttribute("aria-label", end.title);

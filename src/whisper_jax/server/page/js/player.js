@@ -60,6 +60,7 @@ export function load(next) {
     media.removeAttribute("src");
     media.load();
   }
+  showState();
   showTime();
 }
 
@@ -102,8 +103,8 @@ export function drawMap() {
   const played = total ? (media.currentTime / total) * width : 0;
   // The part that was played, then the rest, each in its colour.
   const parts = [
-    [0, played, style.getPropertyValue("--played")],
-    [played, width, style.getPropertyValue("--unplayed")],
+    [0, played, style.color],
+    [played, width, style.borderTopColor],
   ];
   for (const [from, to, colour] of parts) {
     pen.save();

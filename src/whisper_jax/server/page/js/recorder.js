@@ -1,7 +1,7 @@
 // Records from the microphone, with its level, and hands the recording on as a file.
 
 import { byId, wantsLessMotion } from "./dom.js";
-import { locale, onLocale, t } from "./i18n.js";
+import { onLocale, t } from "./i18n.js";
 import { takeFiles } from "./intake.js";
 import { notice } from "./notices.js";
 import { onTheme } from "./theme.js";
@@ -87,9 +87,10 @@ function finish(blob) {
   if (!blob.size) return notice(t("record.empty"));
   const type = blob.type.split(";")[0];
   const ending = type.split("/")[1];
-  const now = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" });
-  // Colons and slashes are not for file names.
-  const name = t("record.file", { time: now.format(Date.now()) }).replace(/[:/\\]/g, ".");
+  // "2031-05-04 17.30.00": sorts by time, and holds nothing that file names may not.
+  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString();
+  const time = now.slice(0, 19).replace("T", " ").replaceAll(":", ".");
+  const name = t("record.file", { time });
   takeFiles([new File([blob], `${name}.${ending}`, { type })]);
 }
 

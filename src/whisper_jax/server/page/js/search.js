@@ -43,6 +43,13 @@ export function searchAgain() {
   if (field.value.trim()) later(false);
 }
 
+/** Forget the question, since another recording is shown. */
+export function clearSearch() {
+  field.value = "";
+  clearTimeout(timer);
+  find(false);
+}
+
 function later(isTyped) {
   clearTimeout(timer);
   timer = setTimeout(() => find(isTyped), WAIT_MS);
@@ -57,9 +64,7 @@ function flush() {
 }
 
 function leave() {
-  field.value = "";
-  clearTimeout(timer);
-  find(false);
+  clearSearch();
   list.querySelector(".time[tabindex='0']")?.focus({ preventScroll: true });
 }
 

@@ -9,7 +9,7 @@ import { onJobs, RUNNING, selectedJob } from "./jobs.js";
 import { notice } from "./notices.js";
 import { drawMap, load, onTime, setUpPlayer } from "./player.js";
 import { retry } from "./runner.js";
-import { openSearch, searchAgain, setUpSearch } from "./search.js";
+import { clearSearch, openSearch, searchAgain, setUpSearch } from "./search.js";
 import { drawMore, light, setUpTranscript, showTranscript } from "./transcript.js";
 import { span, times } from "./units.js";
 
@@ -23,6 +23,7 @@ export function setUpViewer() {
   setUpDownloads();
   byId("copy").addEventListener("click", copy);
   byId("state-retry").addEventListener("click", () => retry(selectedJob()));
+  byId("media").addEventListener("error", later);
   onTime((time_s) => light(time_s, !byId("media").paused));
   onJobs((event, job) => {
     if (event === "selected") open(job);
@@ -39,7 +40,10 @@ export function setUpViewer() {
 
 function open(job, { isSame = false } = {}) {
   byId("viewer").hidden = !job;
-  if (!isSame) load(job);
+  if (!isSame) {
+    load(job);
+    clearSearch();
+  }
   showTranscript(job);
   if (job) show();
 }
@@ -64,6 +68,8 @@ function show() {
   showState(job);
   searchAgain();
   const isEmpty = !job.segments.length;
+  // Where nothing can be played nor searched there is nothing to show above the lines.
+  byId("stage").hidden = isEmpty && byId("player").hidden;
   byId("find").hidden = isEmpty;
   for (const element of document.querySelectorAll(".viewer-tools, .keys")) element.hidden = isEmpty;
   byId("viewer").dataset.state = job.state;
