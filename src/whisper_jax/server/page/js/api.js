@@ -81,8 +81,9 @@ export function transcribe(path, file, fields, on) {
     if (data === "[DONE]") return;
     const event = JSON.parse(data);
     if (event.type === "error") {
-      const { status = 500, message, code } = event.error;
-      failure = new ApiError(status, { message, code });
+      // By then the status has gone out: it is said by the type.
+      const { type, message, code } = event.error;
+      failure = new ApiError(type === "invalid_request_error" ? 400 : 500, { message, code });
     } else {
       isWhole ||= event.type === "transcript.text.done";
       on.event(event);

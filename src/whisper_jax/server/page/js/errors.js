@@ -34,7 +34,7 @@ export class ApiError extends Error {
 
   /** Whether the same request may succeed a little later. */
   get passes() {
-    return this.status === 429 || this.status === 503;
+    return (this.status === 429 || this.status === 503) && this.code !== "model_unavailable";
   }
 }
 
@@ -44,9 +44,9 @@ const KIND_OF_CODE = {
   empty_file: "empty",
   file_too_large: "large",
   audio_too_long: "long",
-  rate_limit_exceeded: "busy",
-  queue_full: "busy",
+  server_stopping: "busy",
   model_not_found: "model",
+  model_unavailable: "model",
 };
 const KIND_OF_STATUS = {
   0: "network",

@@ -39,10 +39,13 @@ function ask() {
     byId("key-form").onsubmit = async (event) => {
       event.preventDefault();
       const before = apiKey();
-      setApiKey(text.value.trim());
+      const given = text.value.trim();
       byId("key-wrong").hidden = true;
-      // Without an answer the jobs themselves will say that the server is away.
-      if (await keyWorks().catch(() => true)) {
+      // A header cannot hold anything else, and no key does. Without an answer of the server the
+      // jobs themselves will say that it is away.
+      const canBeSent = /^[\x21-\x7e]+$/.test(given);
+      if (canBeSent) setApiKey(given);
+      if (canBeSent && (await keyWorks().catch(() => true))) {
         resolve(true);
         dialog.close();
       } else {

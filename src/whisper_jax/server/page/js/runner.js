@@ -2,6 +2,7 @@
 
 import { transcribe } from "./api.js";
 import { ApiError } from "./errors.js";
+import { limit } from "./intake.js";
 import { allJobs, onJobs, reset, RUNNING, tell } from "./jobs.js";
 import { askForKey, hasKeyIfNeeded } from "./key.js";
 import { firstModel } from "./options.js";
@@ -54,7 +55,10 @@ async function run(job) {
   job.state = "uploading";
   job.startedAt = performance.now();
   tell("changed", job);
-  // Asked for before a large file is sent in vain.
+  // What cannot be taken is not sent in vain.
+  const { size } = job.file;
+  if (!size) return fail(job, new ApiError(400, { code: "empty_file" }));
+  if (size > (limit() ?? Infinity)) return fail(job, new ApiError(413));
   const mayAsk = await hasKeyIfNeeded();
   if (job.state !== "uploading") return; // stopped meanwhile
   if (!mayAsk) return fail(job, new ApiError(401));
