@@ -140,7 +140,7 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: note("error", str(error)))
         page.on("request", lambda request: look(request.url))
         page.goto(address)
-        page.wait_for_function("document.querySelector('#limits').textContent !== ''")
+        page.wait_for_function("() => document.querySelector('#limits').textContent !== ''")
         return page
 
     yield open_page

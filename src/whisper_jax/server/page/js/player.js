@@ -54,11 +54,12 @@ export function load(next) {
   address = job && URL.createObjectURL(job.file);
   showPlayable(true);
   media.hidden = true;
-  if (job) {
+  if (job?.file.size) {
     media.src = address;
   } else {
     media.removeAttribute("src");
     media.load();
+    if (job) showPlayable(false);
   }
   showState();
   showTime();

@@ -63,7 +63,6 @@ export const EN = {
   "jobs.speed": "{speed} speed",
   "jobs.left": "{time} left",
   "jobs.done": "{duration} · done in {took}",
-  "jobs.failed": "Failed",
   "jobs.cancelled": "Stopped",
   "jobs.cancel": "Stop {name}",
   "jobs.remove": "Remove {name}",

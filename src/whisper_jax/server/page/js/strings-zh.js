@@ -62,7 +62,6 @@ export const ZH = {
   "jobs.speed": "{speed} 速",
   "jobs.left": "还需 {time}",
   "jobs.done": "{duration} · 用时 {took}",
-  "jobs.failed": "失败",
   "jobs.cancelled": "已停止",
   "jobs.cancel": "停止 {name}",
   "jobs.remove": "移除 {name}",
