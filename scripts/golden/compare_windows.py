@@ -26,6 +26,7 @@ from whisper_jax.audio.logmel import log_mel
 from whisper_jax.audio.units import N_WINDOW_SAMPLES
 from whisper_jax.checkpoints import load_checkpoint, resolve_model
 from whisper_jax.decoding.rules import Rules, TokenIds, apply_rules
+from whisper_jax.loading import load_model
 from whisper_jax.model.decoder import teacher_forced_logits
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.programs.rules import decode_rules
@@ -40,7 +41,7 @@ from whisper_jax.requests import (
     Release,
     Samples,
 )
-from whisper_jax.transcribe import Whisper, load_model
+from whisper_jax.transcribe import Whisper
 
 TIE = 1e-3
 

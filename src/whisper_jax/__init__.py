@@ -20,14 +20,17 @@ if TYPE_CHECKING:
         DownloadError,
         EngineClosedError,
         EngineError,
+        ModelBusyError,
         ModelError,
         OptionError,
         UnknownModelError,
         WhisperJaxError,
     )
+    from whisper_jax.loading import load_model
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.pipeline import FlaxWhisperPipline
-    from whisper_jax.transcribe import FileProgress, Warmup, Whisper, load_model
+    from whisper_jax.shelf import Models, ModelStatus
+    from whisper_jax.transcribe import FileProgress, Warmup, Whisper
     from whisper_jax.types import Retry, Segment, Transcript, Word
 
     __version__: str
@@ -42,7 +45,10 @@ __all__ = [
     "EngineError",
     "FileProgress",
     "FlaxWhisperPipline",
+    "ModelBusyError",
     "ModelError",
+    "ModelStatus",
+    "Models",
     "OptionError",
     "Retry",
     "Segment",
@@ -60,6 +66,8 @@ __all__ = [
 _ELSEWHERE = {
     "FileProgress": "transcribe",
     "FlaxWhisperPipline": "pipeline",
+    "ModelStatus": "shelf",
+    "Models": "shelf",
     "Retry": "types",
     "Segment": "types",
     "TranscribeOptions": "options",
@@ -67,7 +75,7 @@ _ELSEWHERE = {
     "Warmup": "transcribe",
     "Whisper": "transcribe",
     "Word": "types",
-    "load_model": "transcribe",
+    "load_model": "loading",
 }
 
 

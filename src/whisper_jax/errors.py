@@ -5,10 +5,12 @@ The tree::
     WhisperJaxError
     ├── OptionError (also ValueError)    an option that cannot be honoured: the caller's mistake
     ├── AudioError                       a recording that cannot be found, opened or decoded
+    │   └── AudioTooLongError            a recording that is longer than is allowed
     ├── ModelError                       a model that cannot be had
     │   ├── UnknownModelError            no such name, folder or file
     │   ├── CheckpointError              files that are there but are not a Whisper checkpoint
-    │   └── DownloadError                weights that could not be fetched, or have a wrong hash
+    │   ├── DownloadError                weights that could not be fetched, or have a wrong hash
+    │   └── ModelBusyError               no memory for it while other models are being used
     ├── EngineError                      the device program failed
     │   └── EngineClosedError            work was asked of an engine that has been closed
     ├── AlignmentError                   a text that is not what a recording says
@@ -30,6 +32,10 @@ class AudioError(WhisperJaxError):
     """A recording that cannot be found, opened or decoded."""
 
 
+class AudioTooLongError(AudioError):
+    """A recording that is longer than is allowed where it was sent to."""
+
+
 class ModelError(WhisperJaxError):
     """A model that cannot be had."""
 
@@ -44,6 +50,10 @@ class CheckpointError(ModelError):
 
 class DownloadError(ModelError):
     """Weights that could not be fetched, or whose hash is not the pinned one."""
+
+
+class ModelBusyError(ModelError):
+    """A model for which there is no memory now, since others are being used; try again later."""
 
 
 class EngineError(WhisperJaxError):

@@ -16,8 +16,9 @@ from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.checkpoints.sources import name_of_repository
 from whisper_jax.errors import OptionError
+from whisper_jax.loading import load_model
 from whisper_jax.options import MAX_NEW_TOKENS, WINDOW_S, ComputeType
-from whisper_jax.transcribe import Whisper, load_model
+from whisper_jax.transcribe import Whisper
 from whisper_jax.types import Transcript
 
 _COMPUTE_TYPES: Final = ("float32", "float16", "bfloat16")

@@ -1,42 +1,35 @@
-"""Load a model and transcribe: the whole offline path, from a recording to its transcript.
+"""Transcribe with a model: the whole path from a recording to its transcript.
 
-``load_model`` finds the weights, puts them on the device and starts an engine for them. The
-methods of `Whisper` check the options, say what they make of a recording (a cutter of
-`whisper_jax.speech`, programs of `whisper_jax.programs`) and let a `whisper_jax.driver.Run` drive
-the programs through the engine.
+`whisper_jax.loading` makes a `Whisper`. Its methods check the options, say what they make of a
+recording (a cutter of `whisper_jax.speech`, programs of `whisper_jax.programs`) and let a
+`whisper_jax.driver.Run` drive the programs through the engine.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
-from whisper_jax.checkpoints import DownloadProgress, resolve_model
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
-from whisper_jax.driver.events import completed, final_segments
+from whisper_jax.driver.events import completed, final_segments, followed
 from whisper_jax.engine.ahead import AheadReader
-from whisper_jax.engine.compute import number_types
 from whisper_jax.engine.device import DeviceCounts
-from whisper_jax.engine.policy import policy_for
-from whisper_jax.engine.start import mesh_of, start_engine
-from whisper_jax.engine.weights import prepare_weights
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
-from whisper_jax.options import AUTO, ComputeType, TranscribeOptions, transcribe_options
+from whisper_jax.options import AUTO, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
 from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import Origin
 from whisper_jax.speech.cutting import Cutting
-from whisper_jax.text import WhisperTokenizer, load_tokenizer
+from whisper_jax.text import WhisperTokenizer
 from whisper_jax.types import Segment, Transcript
 
 type OnProgress = Callable[[FileProgress], None]
@@ -44,60 +37,23 @@ type OnProgress = Callable[[FileProgress], None]
 _owner_numbers = count()
 
 
-def load_model(
-    name: str | Path = "base",
-    *,
-    device: str | None = None,
-    compute_type: ComputeType = "auto",
-    batch_size: int | None = None,
-    n_devices: int | None = None,
-    model_parallel: int = 1,
-    offline: bool | None = None,
-    on_download: Callable[[DownloadProgress], None] | None = None,
-) -> "Whisper":
-    """Load a model and make it ready to transcribe.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Caller:
+    """For whom a call's windows are decoded.
 
-    Args:
-        name: A size (``base``, ``large-v3``, ``turbo``, …), a hub id, a folder or a file.
-        device: A JAX platform (``cpu``, ``cuda``, ``rocm``, ``tpu``); None takes JAX's default.
-        compute_type: Type of the numbers computed with. ``auto`` takes the fastest that makes no
-            more errors on this hardware: bfloat16, on a CPU with the decoder's weights, and its
-            keys and values of the audio, in int8; ``int8_float32`` where bfloat16 is slow. The
-            others are ``float32``, the reference's; ``bfloat16``; ``float16``; ``int8_float32``
-            and so on, with linear layers, and on a CPU the audio's keys and values, in int8; and
-            ``int8``, whose other numbers are chosen by the hardware.
-        batch_size: Most windows that are decoded at once, 1 or more; None takes as many as there
-            is memory for, up to 32 for each copy of the model on a CPU and 64 elsewhere.
-        n_devices: Devices to share the windows out over; None takes as many as one copy of the
-            model needs. A CPU is as many devices as asked for, if JAX has not started yet.
-        model_parallel: Devices that share one copy of the model, for models that are too large
-            for one; ``n_devices`` is a multiple of it.
-        offline: Fetch nothing; None asks ``$WHISPER_JAX_OFFLINE`` and ``$HF_HUB_OFFLINE``.
-        on_download: Told how far a download is.
-
-    Returns:
-        The model; close it, or use it as a context manager, to give its memory back.
-
-    Raises:
-        OptionError: There is no such device or compute type, or not so many devices.
-        ModelError: The weights cannot be had or read.
+    Attributes:
+        owner: Whom the engine is fair to; None takes the call for one of its own.
+        priority: Higher goes first.
+        listens: Whether somebody is told of segments before the end.
+        cancel: Set to stop.
+        batch_size: Most windows at once; None for as many as there is room for.
     """
-    if compute_type not in get_args(ComputeType.__value__):
-        types = ", ".join(get_args(ComputeType.__value__))
-        raise OptionError(f"compute_type is {compute_type!r}; there are: {types}")
-    if batch_size is not None and batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size}; give 1 or more")
-    mesh = mesh_of(device, model_parallel if n_devices is None else n_devices, model_parallel)
-    platform = mesh.devices.flat[0].platform
-    policy = policy_for(platform)
-    types = number_types(compute_type, policy, platform)
-    path = resolve_model(name, offline=offline, on_progress=on_download)
-    weights = prepare_weights(path, types)
-    engine, counts, n_windows, ahead = start_engine(
-        str(name), weights, types, policy, mesh, batch_size
-    )
-    tokenizer = load_tokenizer(weights.folder, weights.dims.n_vocab)
-    return Whisper(str(name), weights.dims, tokenizer, engine, counts, n_windows, ahead=ahead)
+
+    owner: str | None = None
+    priority: int = 0
+    listens: bool = False
+    cancel: threading.Event | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,15 +187,47 @@ class Whisper:
         set. Recordings are taken from ``audios`` as they are needed.
         """
         # The options are checked now, not when the first result is asked for.
-        listens = on_progress is not None
-        return completed(self._run(audios, cancel, batch_size, options, listens), on_progress)
+        caller = _Caller(listens=on_progress is not None, cancel=cancel, batch_size=batch_size)
+        return completed(self._run(audios, options, caller), on_progress)
 
     def segments(self, audio: AudioInput, **options: Any) -> Iterator[Segment]:
         """Transcribe one recording and give each segment as soon as it is final.
 
         The arguments are those of `transcribe`; leaving the iteration stops the work.
         """
-        return final_segments(self._run([audio], None, None, options, listens=True))
+        return final_segments(self._run([audio], options, _Caller(listens=True)))
+
+    def follow(
+        self,
+        audio: AudioInput,
+        *,
+        owner: str,
+        priority: int = 0,
+        cancel: threading.Event | None = None,
+        **options: Any,
+    ) -> Generator[FileProgress | Transcript]:
+        """Transcribe one recording, and tell how far it is; for servers with many callers.
+
+        Args:
+            audio: As in `transcribe`.
+            owner: For whom: the device is shared out evenly between owners who have work, however
+                many calls each of them makes.
+            priority: Whose calls go first, whoever makes them: the greater number.
+            cancel: As in `transcribe`.
+            options: Fields of `whisper_jax.options.TranscribeOptions`.
+
+        Returns:
+            What is told: `FileProgress` with segments as they become final, and the `Transcript`
+            last. The work begins with the first ``next``. ``close`` stops it and frees its slots
+            at once; while another thread waits for the next of it, set ``cancel``.
+
+        Raises:
+            OptionError: An option cannot be honoured: raised by the call itself.
+            AudioError: The recording cannot be read: raised by the iteration, as are the others.
+            CancelledError: ``cancel`` was set.
+        """
+        caller = _Caller(owner=owner, priority=priority, listens=True, cancel=cancel)
+        return followed(self._run([audio], options, caller))
 
     def align(
         self,
@@ -279,7 +267,8 @@ class Whisper:
         )
         options = check_options(self.tokenizer, transcribe_options(given))
         alignment = TextAlignment(self.tokenizer, options, lines, heard)
-        run = self._start([audio], alignment.plan(self.dims.n_mels), cancel, batch_size)
+        caller = _Caller(cancel=cancel, batch_size=batch_size)
+        run = self._start([audio], alignment.plan(self.dims.n_mels), caller)
         ((_, aligned),) = completed(run, partial(told.second, duration_s=heard.duration))
         if aligned.error is not None:
             raise aligned.error
@@ -318,14 +307,12 @@ class Whisper:
     def _run(
         self,
         audios: Iterable[AudioInput],
-        cancel: threading.Event | None,
-        batch_size: int | None,
         given: dict[str, Any],
-        listens: bool,
+        caller: _Caller,
     ) -> Iterable[Event]:
         options = check_options(self.tokenizer, transcribe_options(given))
-        if batch_size is not None and batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size}; give 1 or more")
+        if caller.batch_size is not None and caller.batch_size < 1:
+            raise OptionError(f"batch_size is {caller.batch_size}; give 1 or more")
         if self._ahead is not None:
             n_rows = options.beam_size if options.temperature[0] == 0 else options.best_of
             self._ahead.expect(
@@ -335,25 +322,24 @@ class Whisper:
             )
         channels = SplitChannels(audios) if options.channels == "split" else None
         sources = audios if channels is None else channels.sources()
-        run = self._start(sources, self._plan(options), cancel, batch_size, listens)
+        run = self._start(sources, self._plan(options), caller)
         return run if channels is None else channels.merged(run)
 
-    def _start(
-        self,
-        audios: Iterable[AudioInput],
-        plan: Plan,
-        cancel: threading.Event | None,
-        batch_size: int | None,
-        listens: bool = False,
-    ) -> Run:
-        owner = f"call-{next(_owner_numbers)}"
+    def _start(self, audios: Iterable[AudioInput], plan: Plan, caller: _Caller) -> Run:
+        owner = f"call-{next(_owner_numbers)}" if caller.owner is None else caller.owner
         return Run(
             self._engine,
-            Origin(program=-1, model=self.name, owner=owner, leads=listens),
+            Origin(
+                program=-1,
+                model=self.name,
+                owner=owner,
+                priority=caller.priority,
+                leads=caller.listens,
+            ),
             audios,
             plan,
-            n_windows=min(batch_size or self._batch_size, self._batch_size),
-            cancel=cancel,
+            n_windows=min(caller.batch_size or self._batch_size, self._batch_size),
+            cancel=caller.cancel,
         )
 
     def _plan(self, options: TranscribeOptions) -> Plan:

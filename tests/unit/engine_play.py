@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from whisper_jax.engine.engine import Reply
 from whisper_jax.engine.scheduler import Slot
+from whisper_jax.engine.served import Reply
 from whisper_jax.requests import (
     Decode,
     Decoded,

@@ -14,7 +14,8 @@ PACKAGE = ROOT / "src" / "whisper_jax"
 LAYERS = [
     "cli",
     "server cluster bench",
-    "stream archive train evaluate pipeline",
+    "stream archive train evaluate pipeline shelf",
+    "loading",
     "transcribe",
     "alignment",
     "driver",

@@ -95,9 +95,9 @@ type Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeModel:
     model = FakeModel({})
-    module = ModuleType("whisper_jax.transcribe")
+    module = ModuleType("whisper_jax.loading")
     vars(module)["load_model"] = model.load_model
-    monkeypatch.setitem(sys.modules, "whisper_jax.transcribe", module)
+    monkeypatch.setitem(sys.modules, "whisper_jax.loading", module)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return model

@@ -63,9 +63,9 @@ class BothTasks:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> BothTasks:
     model = BothTasks()
-    module = ModuleType("whisper_jax.transcribe")
+    module = ModuleType("whisper_jax.loading")
     vars(module)["load_model"] = model.load_model
-    monkeypatch.setitem(sys.modules, "whisper_jax.transcribe", module)
+    monkeypatch.setitem(sys.modules, "whisper_jax.loading", module)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
     for name in ("a.wav", "b.wav"):

@@ -65,7 +65,7 @@ def loaded(monkeypatch, model):
 
     # In place of the module that loads JAX.
     module = SimpleNamespace(load_model=load_model)
-    monkeypatch.setitem(sys.modules, "whisper_jax.transcribe", module)
+    monkeypatch.setitem(sys.modules, "whisper_jax.loading", module)
     yield calls
     assert not calls or calls[-1][0] == "unknown" or not model.is_open
 

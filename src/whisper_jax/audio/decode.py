@@ -33,9 +33,12 @@ from whisper_jax.audio.frames import (
     require_channel,
 )
 from whisper_jax.audio.units import SAMPLE_RATE
+from whisper_jax.audio.upload import Upload
 from whisper_jax.errors import AudioError
 
-type AudioInput = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.float32] | OneChannel
+type AudioInput = (
+    str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.float32] | Upload | OneChannel
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +160,7 @@ def open_audio(source: AudioInput, *, channel: int | None = None) -> AudioStream
             - the file's content as bytes;
             - a binary file object: read from its beginning if it is seekable, else from where it
               stands (an MP4 that cannot be sought in is first copied to a temporary file);
+            - an `Upload`;
             - an array at 16 kHz, float32, float64 or int16, [samples] or [channels, samples];
             - a `OneChannel` of one of these.
 
@@ -176,6 +180,8 @@ def open_audio(source: AudioInput, *, channel: int | None = None) -> AudioStream
         return open_audio(source.source, channel=source.channel)
     if isinstance(source, np.ndarray):
         return _open_array(source, channel)
+    if isinstance(source, Upload):
+        return _open_upload(source, channel)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
         return _open_url(source, channel)
     if isinstance(source, str | os.PathLike):
@@ -244,6 +250,17 @@ def _open_file_object(file: BinaryIO, name: str, channel: int | None) -> AudioSt
     # A playlist could name files of this machine, which whoever sent it has no right to.
     settings = {"options": {"protocol_whitelist": "none"}}
     return _open_container(reader, name=name, channel=channel, settings=settings, close=close)
+
+
+def _open_upload(upload: Upload, channel: int | None) -> AudioStream:
+    stream = _open_file_object(upload.reader(), "the upload", channel)
+    return AudioStream(
+        name=stream.name,
+        duration_s=stream.duration_s,
+        blocks=upload.limited(stream.blocks()),
+        n_channels=stream.n_channels,
+        close=stream.close,
+    )
 
 
 def _open_container(

@@ -87,7 +87,7 @@ def counts_between(before: "DeviceCounts", after: "DeviceCounts") -> dict[str, A
 def transcribe_job(job: dict[str, Any]) -> dict[str, Any]:
     """Load a model, transcribe all files to warm up, then again against the clock."""
     start_s = time.perf_counter()
-    from whisper_jax.transcribe import load_model
+    from whisper_jax.loading import load_model
 
     imported_s = time.perf_counter()
     watch = CompileWatch()

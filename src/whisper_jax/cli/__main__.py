@@ -25,6 +25,7 @@ _COMMANDS = {
     "models": "models:app",
     "warmup": "warmup:warmup_command",
     "evaluate": "evaluate:evaluate_command",
+    "serve": "serve:serve_command",
     "bench": "bench:bench_command",
 }
 """Where each command is: a function, or the app of a command with commands of its own."""

@@ -253,7 +253,7 @@ def _evaluate_ours(
 ) -> "tuple[EvaluationReport, ...]":
     from whisper_jax.cli.progress import Display
     from whisper_jax.evaluate import evaluate
-    from whisper_jax.transcribe import load_model
+    from whisper_jax.loading import load_model
 
     with Display(len(choice.clips)) as display:
         display.stage(f"Loading {model}")

@@ -232,7 +232,7 @@ def _transcribe(job: _Job, display: "Display", results: "Results") -> None:
     display.stage(f"Loading {job.model['name']}")
     with nothing_collected():
         # Here and not above: this loads JAX.
-        from whisper_jax.transcribe import load_model
+        from whisper_jax.loading import load_model
 
         model = load_model(**job.model, on_download=display.downloaded)
 

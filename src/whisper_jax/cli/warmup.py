@@ -38,7 +38,7 @@ def warmup_command(
         with Display(0) as display:
             display.stage(f"Loading {model}")
             with nothing_collected():
-                from whisper_jax.transcribe import load_model
+                from whisper_jax.loading import load_model
 
                 loaded = load_model(
                     model,

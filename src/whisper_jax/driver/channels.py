@@ -17,6 +17,7 @@ from typing import BinaryIO, cast, final
 import numpy as np
 
 from whisper_jax.audio.decode import AudioInput, OneChannel, open_audio
+from whisper_jax.audio.upload import Upload
 from whisper_jax.driver.events import Event, FileProgress
 from whisper_jax.errors import AudioError
 from whisper_jax.programs import most_spoken
@@ -61,7 +62,7 @@ class _Recording:
         self.waiting = [[] for _ in range(self.n_channels)]
 
 
-_AGAIN = (str, os.PathLike, bytes, np.ndarray, OneChannel)
+_AGAIN = (str, os.PathLike, bytes, np.ndarray, Upload, OneChannel)
 """What can be opened as often as one likes."""
 
 

@@ -1,6 +1,6 @@
 """What the driver asks of an engine, and what it tells its caller."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,3 +73,14 @@ def final_segments(events: Iterable[Event]) -> Iterator[Segment]:
             yield from event.segments
         elif event[1].error is not None:
             raise event[1].error
+
+
+def followed(events: Iterable[Event]) -> Generator[FileProgress | Transcript]:
+    """Progress, and the transcript last; raises what the only recording ended with."""
+    for event in events:
+        if not isinstance(event, tuple):
+            yield event
+        elif event[1].error is not None:
+            raise event[1].error
+        else:
+            yield event[1]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from whisper_jax.audio.decode import AudioInput, AudioStream, OneChannel, open_audio
 from whisper_jax.audio.mel import peak_level
 from whisper_jax.audio.units import SAMPLE_RATE
+from whisper_jax.audio.upload import Upload
 from whisper_jax.errors import AudioError
 
 _LEVEL_SAMPLES = 600 * SAMPLE_RATE
@@ -81,7 +82,7 @@ def can_be_read_twice(source: AudioInput) -> bool:
             return can_be_read_twice(source.source)
         case str() | os.PathLike():
             return os.path.isfile(source)  # neither a URL nor a pipe
-        case bytes() | np.ndarray():
+        case bytes() | np.ndarray() | Upload():
             return True
         case io.IOBase():
             return source.seekable()

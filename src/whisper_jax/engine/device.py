@@ -48,6 +48,7 @@ class DeviceCounts:
 
     Attributes:
         windows: Windows encoded.
+        frames: Log-mel frames (10 ms) of what was in them.
         prompts: Prompts read.
         tokens: Tokens found.
         row_steps: Rows of slots times steps executed.
@@ -56,6 +57,7 @@ class DeviceCounts:
     """
 
     windows: int = 0
+    frames: int = 0
     prompts: int = 0
     tokens: int = 0
     row_steps: int = 0
@@ -72,6 +74,7 @@ class DeviceCounts:
         programs = {**self.seconds, **other.seconds}
         return DeviceCounts(
             windows=self.windows + other.windows,
+            frames=self.frames + other.frames,
             prompts=self.prompts + other.prompts,
             tokens=self.tokens + other.tokens,
             row_steps=self.row_steps + other.row_steps,
@@ -136,6 +139,7 @@ class DevicePool:
         self._state = replace(self._pool, cross=cross)
         values = np.asarray(peaks)
         self.counts.windows += len(items)
+        self.counts.frames += sum(request.n_frames for _, request in items)
         self.counts.add_seconds("encode", start_s)
         return [Encoded(peak=float(values[place])) for place in layout.places]
 
@@ -245,9 +249,10 @@ class DevicePool:
             self._unread = (report, tuple(other for other in slots if other != slot), n_rows)
 
     def drop(self) -> None:
-        """Forget everything, after a failure of the device."""
+        """Forget every window, and give back the memory of the slots."""
         self._state, self._unread = None, None
         self._decoding.clear()
+        FREE_MEMORY.give_back()
 
     def prompt_bucket(self, n_tokens: int) -> int:
         """The length that a prompt is padded to."""

@@ -9,89 +9,37 @@ import logging
 import queue
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
-from typing import Protocol, cast
+from time import perf_counter
 
+from whisper_jax.engine.pool import Pool
 from whisper_jax.engine.scheduler import (
-    Batch,
+    Claim,
     Kind,
     LostWindowError,
-    Resize,
     Scheduler,
-    Slot,
-    Steps,
     Ticket,
-    Work,
 )
+from whisper_jax.engine.served import Pending, PoolStatus, Reply, Served
+from whisper_jax.engine.shares import Shares
 from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
 from whisper_jax.requests import (
     Align,
-    Aligned,
     Decode,
-    Decoded,
     DetectLanguage,
     Encode,
-    Encoded,
     EngineRequest,
     EngineResult,
-    LanguageScores,
     Origin,
     Release,
 )
 
 _log = logging.getLogger(__name__)
 
-type Reply = Callable[[EngineResult | Exception], None]
-"""Called once, on the engine's thread, with the answer or with the reason there is none."""
-
-
-class Pool(Protocol):
-    """What the engine asks of the device; `DevicePool` is the real one, tests bring others."""
-
-    def resize(
-        self, n_slots: int, moves: Sequence[tuple[Slot, Slot]]
-    ) -> list[tuple[Slot, Decoded]]:
-        """Change the number of slots a shard, moving windows."""
-        ...
-
-    def encode(self, items: Sequence[tuple[Slot, Encode]]) -> list[Encoded]:
-        """Put windows into slots."""
-        ...
-
-    def detect_language(self, items: Sequence[tuple[Slot, DetectLanguage]]) -> list[LanguageScores]:
-        """Language probabilities of windows in slots."""
-        ...
-
-    def align(self, items: Sequence[tuple[Slot, Align]]) -> list[Aligned]:
-        """Where the texts of windows in slots are spoken."""
-        ...
-
-    def prefill(self, items: Sequence[tuple[Slot, Decode]]) -> None:
-        """Begin to decode windows in slots."""
-        ...
-
-    def run(self, slots: Sequence[Slot]) -> list[tuple[Slot, Decoded]]:
-        """Decode on; what finished."""
-        ...
-
-    def forget(self, slot: Slot) -> None:
-        """A slot is nobody's now."""
-        ...
-
-    def drop(self) -> None:
-        """Forget every window."""
-        ...
-
-    def audio_bucket(self, n_frames: int) -> int:
-        """How many frames are heard of a window of which so many are to be."""
-        ...
-
-    def prompt_bucket(self, n_tokens: int) -> int:
-        """The length that a prompt is padded to."""
-        ...
+_REST_AFTER_S = 10.0
+"""To make the slots of a pool anew takes less than a hundredth of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +52,22 @@ class _Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A request that waits for its answer."""
+class _Removal:
+    """What the inbox holds too: a pool is to go; whoever asked waits for the event."""
 
-    request: EngineRequest
-    reply: Reply
-
-
-@dataclass
-class _Served:
-    """A pool with its plan and the requests in it.
-
-    Attributes:
-        pool: The device's side.
-        scheduler: The plan.
-        pending: Requests not answered yet, by the number of their ticket.
-        windows: What each program has in its slot, to be encoded again if the pool is lost.
-    """
-
-    pool: Pool
-    scheduler: Scheduler
-    pending: dict[int, _Pending] = field(default_factory=dict[int, _Pending])
-    windows: dict[int, Encode] = field(default_factory=dict[int, Encode])
+    model: str
+    done: threading.Event
 
 
 class Engine:
     """Serves requests of many programs for one or several models."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, _Served] = {}
-        self._inbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._pools: dict[str, Served] = {}
+        self._inbox: queue.SimpleQueue[_Message | _Removal | None] = queue.SimpleQueue()
         self._numbers = count()
-        self._turns: Counter[str] = Counter()
+        self._turns = count()
+        self._shares = Shares()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="whisper-jax-engine", daemon=True)
@@ -148,7 +80,23 @@ class Engine:
         with self._lock:
             if model in self._pools:
                 raise ValueError(f"there is a pool for {model!r} already")
-            self._pools[model] = _Served(pool, scheduler)
+            self._pools[model] = Served(pool, scheduler)
+
+    def remove_pool(self, model: str) -> None:
+        """Serve a model no more, and return once its memory has been let go.
+
+        What is open for it is answered with EngineClosedError. Not for the engine's own thread.
+        """
+        done = threading.Event()
+        with suppress(EngineClosedError):
+            self._put(_Removal(model, done))
+            done.wait()
+
+    def status(self, model: str) -> PoolStatus:
+        """What goes on in the slots of a model; nothing, if there is no such pool."""
+        with self._lock:
+            served = self._pools.get(model)
+        return PoolStatus() if served is None else served.status
 
     def submit(self, origin: Origin, request: EngineRequest, reply: Reply) -> None:
         """Ask for work. ``reply`` is called once, on the engine's thread.
@@ -171,7 +119,7 @@ class Engine:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def _put(self, message: _Message) -> None:
+    def _put(self, message: _Message | _Removal) -> None:
         with self._lock:
             if self._closed:
                 raise EngineClosedError("the engine has been closed; load the model again")
@@ -184,21 +132,46 @@ class Engine:
             is_idle = self._choose_pool() is None
             if not self._take_messages(wait=is_idle):
                 break
-            served = self._choose_pool()
-            if served is not None:
-                self._work(served)
+            self._work()
         self._answer_all(EngineClosedError("the engine has been closed"))
 
     def _take_messages(self, wait: bool) -> bool:
         """Handle the inbox, waiting for a first message if asked; False when told to stop."""
+        may_rest = any(served.scheduler.n_slots for served in self._all_served())
         try:
-            message = self._inbox.get(block=wait)
-            while message is not None:
-                self._accept(message)
-                message = self._inbox.get_nowait()
+            message = self._inbox.get(wait, _REST_AFTER_S if may_rest else None)
         except queue.Empty:
+            if wait:
+                self._rest()
             return True
+        while message is not None:
+            if isinstance(message, _Removal):
+                self._remove(message)
+            else:
+                self._accept(message)
+            try:
+                message = self._inbox.get_nowait()
+            except queue.Empty:
+                return True
         return False
+
+    def _all_served(self) -> list[Served]:
+        with self._lock:
+            return list(self._pools.values())
+
+    def _rest(self) -> None:
+        """Nothing was asked for a while: give back the memory of slots that hold no window."""
+        for served in self._all_served():
+            if not served.scheduler.n_owned:
+                served.pool.drop()
+                served.scheduler.reset()
+
+    def _remove(self, removal: _Removal) -> None:
+        with self._lock:
+            served = self._pools.pop(removal.model, None)
+        if served is not None:
+            self._fail(served, EngineClosedError(f"model {removal.model!r} has been closed"))
+        removal.done.set()
 
     def _accept(self, message: _Message) -> None:
         with self._lock:
@@ -217,7 +190,7 @@ class Engine:
 
     def _enqueue(
         self,
-        served: _Served,
+        served: Served,
         origin: Origin,
         request: Encode | DetectLanguage | Decode | Align,
         reply: Reply,
@@ -245,10 +218,10 @@ class Engine:
             _answer(reply, EngineError("the window is no longer in a slot; encode it again"))
             return
         ticket = Ticket(next(self._numbers), origin, kind, bucket)
-        served.pending[ticket.number] = _Pending(request, reply)
+        served.pending[ticket.number] = Pending(request, reply)
         self._schedule(served, ticket)
 
-    def _schedule(self, served: _Served, ticket: Ticket) -> None:
+    def _schedule(self, served: Served, ticket: Ticket) -> None:
         """Queue a request; if its window was lost with the pool, encode that first."""
         try:
             served.scheduler.submit(ticket)
@@ -267,10 +240,10 @@ class Engine:
 
             bucket = served.pool.audio_bucket(window.n_heard)
             again = Ticket(next(self._numbers), ticket.origin, Kind.ENCODE, bucket)
-            served.pending[again.number] = _Pending(window, go_on)
+            served.pending[again.number] = Pending(window, go_on)
             served.scheduler.submit(again)
 
-    def _withdraw(self, served: _Served, origin: Origin, reason: Exception) -> None:
+    def _withdraw(self, served: Served, origin: Origin, reason: Exception) -> None:
         slot = served.scheduler.slot_of(origin.program)
         if slot is not None:
             served.pool.forget(slot)
@@ -278,69 +251,41 @@ class Engine:
         for ticket in served.scheduler.withdraw(origin.program):
             _answer(served.pending.pop(ticket.number).reply, reason)
 
-    def _choose_pool(self) -> _Served | None:
-        """The pool whose next work is most urgent; among equals, whose owner had fewest turns."""
-        with self._lock:
-            pools = list(self._pools.values())
-        urgent = [(pool, pool.scheduler.urgency()) for pool in pools]
-        ready = [(pool, urgency) for pool, urgency in urgent if urgency is not None]
-        if not ready:
-            return None
-        return min(ready, key=lambda item: (-item[1][0], self._turns[item[1][1]]))[0]
+    def _choose_pool(self) -> tuple[Served, Claim] | None:
+        """The pool whose next work is most urgent; among equals, whose owner had least time."""
+        claims = [(served, served.scheduler.claim()) for served in self._all_served()]
+        ready = [(served, claim) for served, claim in claims if claim is not None]
 
-    def _work(self, served: _Served) -> None:
-        urgency, work = served.scheduler.urgency(), served.scheduler.next_work()
-        if urgency is None or work is None:
+        def place(item: tuple[Served, Claim]) -> tuple[int, float, int]:
+            served, claim = item
+            return -claim.priority, self._shares.least_s(claim.owners), served.last_turn
+
+        return min(ready, key=place, default=None)
+
+    def _work(self) -> None:
+        chosen = self._choose_pool()
+        if chosen is None:
             return
-        self._turns[urgency[1]] += 1
+        served, claim = chosen
+        work = served.scheduler.next_work()
+        if work is None:
+            return
+        served.last_turn = next(self._turns)
+        start_s = perf_counter()
         try:
-            answers = self._run(served, work)
+            answers = served.run(work)
         except Exception as error:
             if is_out_of_memory(error) and self._make_do(served):
                 return
             _log.exception("the device failed")
             self._fail(served, EngineError(f"the device failed: {error}"))
             return
+        finally:
+            self._shares.charge(claim.owners, perf_counter() - start_s)
         for ticket, answer in answers:
             _answer(served.pending.pop(ticket.number).reply, answer)
 
-    def _run(self, served: _Served, work: Work) -> list[tuple[Ticket, EngineResult]]:
-        pool, scheduler = served.pool, served.scheduler
-        match work:
-            case Resize():
-                finished = pool.resize(work.n_slots, work.moves)
-            case Steps():
-                finished = pool.run(work.slots)
-            case Batch(Kind.DECODE):
-                pool.prefill(
-                    [(slot, cast(Decode, self._request(served, t))) for t, slot in work.items]
-                )
-                return []
-            case Batch(Kind.ENCODE):
-                encoded = pool.encode(
-                    [(slot, cast(Encode, self._request(served, t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, encoded, strict=True)]
-            case Batch(Kind.ALIGN):
-                texts = pool.align(
-                    [(slot, cast(Align, self._request(served, t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, texts, strict=True)]
-            case Batch():
-                scores = pool.detect_language(
-                    [
-                        (slot, cast(DetectLanguage, self._request(served, t)))
-                        for t, slot in work.items
-                    ]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, scores, strict=True)]
-        return [(scheduler.finish(slot), result) for slot, result in finished]
-
-    @staticmethod
-    def _request(served: _Served, ticket: Ticket) -> EngineRequest:
-        return served.pending[ticket.number].request
-
-    def _make_do(self, served: _Served) -> bool:
+    def _make_do(self, served: Served) -> bool:
         """Go on with half the slots; False if there is no fewer. Nothing is answered or lost."""
         served.pool.drop()
         dropped = served.scheduler.reset()
@@ -351,7 +296,7 @@ class Engine:
             self._schedule(served, ticket)
         return n_slots is not None
 
-    def _fail(self, served: _Served, error: Exception) -> None:
+    def _fail(self, served: Served, error: Exception) -> None:
         served.pool.drop()
         served.scheduler.reset()
         served.windows.clear()
@@ -360,14 +305,16 @@ class Engine:
             _answer(item.reply, error)
 
     def _answer_all(self, error: Exception) -> None:
-        with self._lock:
-            pools = list(self._pools.values())
-        for served in pools:
+        for served in self._all_served():
             self._fail(served, error)
         while not self._inbox.empty():
-            message = self._inbox.get()
-            if message is not None:
-                _answer(message.reply, error)
+            match self._inbox.get():
+                case _Message() as message:
+                    _answer(message.reply, error)
+                case _Removal() as removal:
+                    self._remove(removal)
+                case None:
+                    pass
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -118,12 +118,24 @@ def slots_for(plan: MemoryPlan, devices: Sequence[Any], most: int) -> int:
         devices: The JAX devices, all of a kind.
         most: What is enough.
     """
-    free = free_bytes(devices[0])
-    if free is None:
-        return most
-    if devices[0].platform == "cpu":  # they share one memory
-        free //= len(devices)
-    return min(most, plan.slots_within(_SHARE * free, most))
+    usable = usable_bytes(devices)
+    return most if usable is None else min(most, plan.slots_within(usable, most))
+
+
+def usable_bytes(devices: Sequence[Any], given: int | None = None) -> int | None:
+    """Bytes that may be taken on each of the devices, all of a kind; None if that is unknown.
+
+    Args:
+        devices: The JAX devices.
+        given: What may be taken on each, on CPUs on all together; None for most of what is free.
+    """
+    usable = given
+    if usable is None:
+        free = free_bytes(devices[0])
+        usable = None if free is None else int(_SHARE * free)
+    if usable is not None and devices[0].platform == "cpu":  # they share one memory
+        usable //= len(devices)
+    return usable
 
 
 def free_bytes(device: Any) -> int | None:

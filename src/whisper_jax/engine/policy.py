@@ -33,6 +33,9 @@ class DevicePolicy:
         turns_weights: Int8 weights are the left factors of products with few rows.
         most_slots: Slots that are enough: more would not be faster.
         n_lanes: Pools that share the device, each with its thread.
+        n_guest_slots: Slots of a small pool beside each of them, in which first windows are soon
+            decoded while somebody else's fill the large ones; 0 where a step of many slots takes
+            about as long as one of few.
         joins_shards: One program runs on all copies of the model at once; else each copy has its
             own pool, and none waits for another.
     """
@@ -58,6 +61,7 @@ class DevicePolicy:
     turns_weights: bool = False
     most_slots: int
     n_lanes: int = 1
+    n_guest_slots: int = 0
     joins_shards: bool = True
 
     def min_slots(self, width: int) -> int:
@@ -99,6 +103,7 @@ CPU = DevicePolicy(
     turns_weights=True,
     most_slots=32,
     n_lanes=2,
+    n_guest_slots=2,
     joins_shards=False,
 )
 ACCELERATOR = DevicePolicy(

@@ -8,11 +8,14 @@ the windows owned.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from whisper_jax.requests import Origin
+
+_MOST_OWNERS = 256
+"""Owners whose last turn is remembered; a server meets new ones all the time."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -77,6 +80,19 @@ class Resize:
 type Work = Batch | Steps | Resize
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants the work that would be next.
+
+    Attributes:
+        priority: The highest of their priorities.
+        owners: They, and on how many windows of each the device would work.
+    """
+
+    priority: int
+    owners: Counter[str]
+
+
 @dataclass
 class _Owned:
     """A window in a slot: its program's origin, and the decode that is running in it."""
@@ -111,7 +127,7 @@ class Scheduler:
     _waiting: dict[Kind, list[Ticket]] = field(
         default_factory=lambda: {kind: [] for kind in Kind}, init=False
     )
-    _served: Counter[str] = field(default_factory=Counter[str], init=False)
+    _served: dict[str, int] = field(default_factory=dict[str, int], init=False)
     _slack_calls: int = field(default=0, init=False)
     _clock: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
 
@@ -176,23 +192,29 @@ class Scheduler:
         """Windows in slots."""
         return len(self._owned)
 
-    def urgency(self) -> tuple[int, str] | None:
-        """Priority and owner of the work that would be next; None if there is none."""
+    @property
+    def n_waiting(self) -> int:
+        """Windows that wait for a slot."""
+        return len(self._waiting[Kind.ENCODE])
+
+    def claim(self) -> Claim | None:
+        """Who wants the work that would be next; None if there is none."""
         kind = self._next_kind()
         if kind is None:
-            decoding = self._decoding()
-            if not decoding:
-                return None
-            first = max(decoding.values(), key=lambda ticket: ticket.origin.rank)
-            return first.origin.priority, first.origin.owner
-        first = self._in_order(kind)[0]
-        return first.origin.priority, first.origin.owner
+            origins = [ticket.origin for ticket in self._decoding().values()]
+        else:
+            origins = [next(self._in_order(kind)).origin]
+        if not origins:
+            return None
+        priority = max(origin.priority for origin in origins)
+        return Claim(priority, Counter(origin.owner for origin in origins))
 
     def next_work(self) -> Work | None:
         """What the device should do now; None if nobody wants anything.
 
-        Rank decides first (`Origin.rank`). Among equals what lets more rows decode together comes
-        first: windows into free slots, then language, prompts, alignment, then steps.
+        Rank decides first (`Origin.rank`), unless it would keep an owner from the slots that are
+        its share. Among equals what lets more rows decode together comes first: windows into free
+        slots, then language, prompts, alignment, then steps.
         """
         kind = self._next_kind()
         if kind is None:
@@ -217,8 +239,9 @@ class Scheduler:
         if not ready:
             return None
         best = max(ready, key=lambda kind: self._top_rank(self._waiting[kind]))
-        steps = self._decoding().values()
-        if steps and self._top_rank(steps) > self._top_rank(self._waiting[best]):
+        first = next(self._in_order(best)).origin
+        slots = self._slots_of_owners()
+        if any(_waits_for(first, t.origin, slots) for t in self._decoding().values()):
             return None
         return best
 
@@ -226,9 +249,9 @@ class Scheduler:
         items: list[tuple[Ticket, Slot]] = []
         free = self._free_slots()
         in_shard: Counter[int] = Counter()
-        queue = self._in_order(Kind.ENCODE)
-        bucket = queue[0].bucket
-        for ticket in queue:
+        bucket: int | None = None
+        for ticket in self._in_order(Kind.ENCODE):
+            bucket = ticket.bucket if bucket is None else bucket
             if ticket.bucket != bucket:
                 continue
             open_slots = [s for s in free if in_shard[s.shard] < self.batch_limits[Kind.ENCODE]]
@@ -239,14 +262,14 @@ class Scheduler:
             in_shard[slot.shard] += 1
             self._owned[slot] = _Owned(ticket.origin)
             self._slot_of[ticket.origin.program] = slot
-            self._served[ticket.origin.owner] = next(self._clock)
+            self._note_served(ticket.origin.owner)
             items.append((ticket, slot))
         self._drop_served(Kind.ENCODE, items)
-        return Batch(Kind.ENCODE, bucket, tuple(items))
+        return Batch(Kind.ENCODE, bucket or 0, tuple(items))
 
     def _in_place_batch(self, kind: Kind) -> Batch:
         """Requests on windows that are in their slots already: language, prompts, alignment."""
-        queue = self._in_order(kind)
+        queue = list(self._in_order(kind))
         bucket = queue[0].bucket
         items: list[tuple[Ticket, Slot]] = []
         in_shard: Counter[int] = Counter()
@@ -261,24 +284,31 @@ class Scheduler:
         self._drop_served(kind, items)
         return Batch(kind, bucket, tuple(items))
 
-    def _in_order(self, kind: Kind) -> list[Ticket]:
-        """By rank; then owners in turn: fewest slots, longest not served; then by arrival."""
-        slots = Counter(owned.origin.owner for owned in self._owned.values())
+    def _in_order(self, kind: Kind) -> Iterator[Ticket]:
+        """By priority; then fewest slots of the owner, who leads, longest not served, arrival."""
+        slots = self._slots_of_owners()
 
-        def place(ticket: Ticket) -> tuple[int, bool, int, int, int]:
+        def place(ticket: Ticket) -> tuple[int, int, bool, int, int]:
             origin = ticket.origin
             turn = self._served.get(origin.owner, -1)
-            return -origin.priority, not origin.leads, slots[origin.owner], turn, ticket.number
+            return -origin.priority, slots[origin.owner], not origin.leads, turn, ticket.number
 
-        ranked: list[Ticket] = []
         waiting = list(self._waiting[kind])
         while waiting:
             # Each one taken counts for its owner before the next is chosen.
             first = min(waiting, key=place)
             waiting.remove(first)
-            ranked.append(first)
             slots[first.origin.owner] += 1
-        return ranked
+            yield first
+
+    def _note_served(self, owner: str) -> None:
+        self._served.pop(owner, None)
+        self._served[owner] = next(self._clock)
+        if len(self._served) > _MOST_OWNERS:
+            del self._served[next(iter(self._served))]  # the one not served for longest
+
+    def _slots_of_owners(self) -> Counter[str]:
+        return Counter(owned.origin.owner for owned in self._owned.values())
 
     def _shrink(self) -> Resize | None:
         has_slack = self._bucket_for(self.n_owned) < self.n_slots
@@ -335,3 +365,13 @@ class Scheduler:
     def _free(self, program: int) -> Ticket | None:
         slot = self._slot_of.pop(program, None)
         return self._owned.pop(slot).decoding if slot is not None else None
+
+
+def _waits_for(waiting: Origin, decoding: Origin, slots: Counter[str]) -> bool:
+    """Whether a request is held back until a text that is being decoded is done."""
+    if decoding.rank <= waiting.rank:
+        return False
+    if decoding.priority > waiting.priority or decoding.owner == waiting.owner:
+        return True
+    # Owners whose calls follow one another closely would keep others out for ever.
+    return slots[decoding.owner] <= slots[waiting.owner]

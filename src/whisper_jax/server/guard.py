@@ -1,0 +1,225 @@
+"""What every request goes through before the application: who, how much, how slowly."""
+
+import asyncio
+import logging
+import re
+import uuid
+from time import perf_counter
+from typing import Final, final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from whisper_jax.server.errors import ApiError, unexpected
+from whisper_jax.server.logs import LOGGER, log_event
+from whisper_jax.server.metrics import Metrics
+from whisper_jax.server.settings import MIN_UPLOAD_RATE, ServerSettings, is_loopback
+
+AUDIO_PATHS: Final = ("/v1/audio/transcriptions", "/v1/audio/translations")
+MAX_OTHER_BYTES: Final = 8 << 20
+"""Of requests that are not recordings: a transcript of hours is less."""
+
+_OPEN_PATHS = ("/v1/server",)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PAGE_POLICY = (
+    "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@final
+class Guard:
+    """ASGI middleware: identity, limits of time and size, one line of log for each request."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passage = _Passage(scope, receive, send, self._settings)
+        try:
+            try:
+                scope["state"]["owner"] = self._admitted(scope)
+                scope["state"]["request_id"] = passage.request_id
+            except ApiError as error:
+                note_error(scope, error)
+                await error.response()(scope, passage.receive, passage.send)
+                return
+            await self._app(scope, passage.receive, passage.send)
+        except _ReaderGone:
+            scope["state"]["code"] = "slow_reader"
+        except Exception:
+            LOGGER.exception("failed", extra={"fields": {"request_id": passage.request_id}})
+            if passage.status is None:
+                await unexpected().response()(scope, passage.receive, passage.send)
+        finally:
+            self._note(scope, passage)
+
+    def _admitted(self, scope: Scope) -> str:
+        """Who makes the request.
+
+        Raises:
+            ApiError: It is not let in.
+        """
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        if not len(self._settings.keys):
+            self._require_own_page(scope["method"], headers)
+        address = scope["client"][0] if scope["client"] else "unknown"
+        owner = self._settings.keys.owner(headers.get("authorization"), address)
+        is_protected = (path.startswith("/v1/") and path not in _OPEN_PATHS) or path == "/metrics"
+        if owner is None and is_protected:
+            raise ApiError(
+                401,
+                "no valid API key; send one as Authorization: Bearer …",
+                code="invalid_api_key",
+            )
+        return owner or address
+
+    def _require_own_page(self, method: str, headers: Headers) -> None:
+        """Without keys, keep web pages of others from using a server on this machine.
+
+        A page may send a form to any address, and a name that leads here may be anybody's.
+        """
+        host = _host_name(f"//{headers.get('host', '')}")
+        if self._settings.is_local and host is not None and not is_loopback(host):
+            raise ApiError(403, f"this server is not {host!r}", code="wrong_host")
+        origin = headers.get("origin")
+        if origin is None or method in ("GET", "HEAD", "OPTIONS"):
+            return
+        allowed = self._settings.cors_origins
+        is_own = origin.partition("://")[2] == headers.get("host")
+        if not (is_own or origin in allowed or "*" in allowed):
+            raise ApiError(403, f"pages of {origin} may not use this server", code="wrong_origin")
+
+    def _note(self, scope: Scope, passage: "_Passage") -> None:
+        """Count and log a request that has ended."""
+        state = scope["state"]
+        route = scope.get("route")
+        path = getattr(route, "path", "other")
+        seconds = perf_counter() - passage.start_s
+        status = passage.status or 499  # nginx's word for a client that left
+        self._metrics.requests.labels(scope["method"], path, str(status)).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        code = state.get("code")
+        if code is not None:
+            self._metrics.errors.labels(code).inc()
+        log_event(
+            "request",
+            logging.WARNING if status >= 500 else logging.INFO,
+            request_id=passage.request_id,
+            method=scope["method"],
+            path=scope["path"][:200],
+            status=status,
+            seconds=round(seconds, 3),
+            owner=state.get("owner"),
+            received_bytes=passage.n_received,
+            code=code,
+            **state.get("work", {}),
+        )
+
+
+def note_error(scope: Scope, error: ApiError) -> None:
+    """Keep what a client was told for the log and the metrics."""
+    scope["state"]["code"] = error.code or f"status_{error.status}"
+
+
+class _ReaderGone(Exception):
+    """A client does not read its answer."""
+
+
+@final
+class _Passage:
+    """One request's way in and out."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, settings: ServerSettings
+    ) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        self.status: int | None = None
+        self.n_received = 0
+        self.start_s = perf_counter()
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._settings = settings
+        self._has_body = True
+        is_audio = scope["path"] in AUDIO_PATHS
+        self._max_bytes = settings.max_upload_bytes if is_audio else MAX_OTHER_BYTES
+        length = headers.get("content-length", "")
+        self._stated_bytes = int(length) if length.isdecimal() and len(length) < 20 else 0
+
+    async def receive(self) -> Message:
+        """The next part of the body, in time and within limits.
+
+        Raises:
+            ApiError: It is not.
+        """
+        if not self._has_body:
+            return await self._receive()
+        if self._stated_bytes > self._max_bytes:
+            raise self._too_large()
+        # Slow at the beginning is forgiven, slow for ever is not.
+        allowed_s = self._settings.upload_timeout_s + self.n_received / MIN_UPLOAD_RATE
+        left_s = min(self._settings.upload_timeout_s, self.start_s + allowed_s - perf_counter())
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, left_s))
+        except TimeoutError:
+            raise ApiError(408, "the upload is too slow", code="upload_timeout") from None
+        self._has_body = message.get("more_body", False)
+        self.n_received += len(message.get("body", b""))
+        if self.n_received > self._max_bytes:
+            raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Part of the answer.
+
+        Raises:
+            _ReaderGone: The client does not take it.
+        """
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.request_id
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            is_page = self._scope["path"] == "/" or self._scope["path"].startswith("/static/")
+            headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
+            if self.status == 408:
+                headers["Connection"] = "close"
+        try:
+            await asyncio.wait_for(self._send(message), self._settings.send_timeout_s)
+        except TimeoutError:
+            raise _ReaderGone from None
+
+    def _too_large(self) -> ApiError:
+        return ApiError(
+            413,
+            f"the request is larger than the {self._max_bytes} bytes that are allowed",
+            param="file" if self._scope["path"] in AUDIO_PATHS else None,
+            code="upload_too_large",
+        )
+
+
+def _host_name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return "?"

@@ -1,0 +1,100 @@
+"""Serve until told to stop, and then finish what is under way."""
+
+import asyncio
+import logging
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from whisper_jax.errors import OptionError
+from whisper_jax.server.app import make_app
+from whisper_jax.server.logs import log_event
+from whisper_jax.server.service import Service
+from whisper_jax.server.settings import ServerSettings
+from whisper_jax.server.work import ModelsLike
+
+_POLL_S = 0.1
+_LAST_ANSWERS_S = 5
+"""Seconds for the answers of what was stopped to get out."""
+_KEEP_ALIVE_S = 15
+_MAX_HEAD_BYTES = 32 * 1024
+
+
+def run_server(models: ModelsLike, settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests finish for ``stop_timeout_s``.
+
+    Raises:
+        OptionError: The address cannot be had.
+        WhisperJaxError: The first model cannot be loaded.
+    """
+    listener = listen(settings.host, settings.port)
+    with listener:
+        asyncio.run(_serve(models, settings, listener))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OptionError: The address cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise OptionError(f"cannot listen on {host!r}: {error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise OptionError(f"cannot listen on {host} port {port}: {error}") from error
+    return listener
+
+
+async def _serve(models: ModelsLike, settings: ServerSettings, listener: socket.socket) -> None:
+    service = Service(models, settings)
+    config = uvicorn.Config(
+        make_app(service),
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(settings.stop_timeout_s) + _LAST_ANSWERS_S,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+    )
+    server = uvicorn.Server(config)
+    host, port = listener.getsockname()[:2]
+    log_event("listening", address=f"http://{host}:{port}", models=list(settings.models))
+    loading = asyncio.create_task(service.load())
+    stopping = asyncio.create_task(_stop_in_time(server, service))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        stopping.cancel()
+        with suppress(asyncio.CancelledError):
+            await stopping
+        await loading
+    if service.failure is not None:
+        raise service.failure
+
+
+async def _stop_in_time(server: uvicorn.Server, service: Service) -> None:
+    """Once the server is to stop, end what has not finished in time."""
+    while not server.should_exit:
+        if service.failure is not None:
+            server.should_exit = True
+        await asyncio.sleep(_POLL_S)
+    log_event("stopping", logging.WARNING, under_way=service.n_under_way)
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + service.settings.stop_timeout_s
+    while service.n_under_way and loop.time() < end_s:
+        await asyncio.sleep(_POLL_S)
+    if service.n_under_way:
+        log_event("not finished in time", logging.WARNING, under_way=service.n_under_way)
+    service.stop()
