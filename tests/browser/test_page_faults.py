@@ -102,7 +102,7 @@ def test_a_key_is_asked_for_and_kept(new_page: OpenPage, tmp_path: Path):
     key = "a key that is long enough".replace(" ", "-")
     keys = tmp_path / "keys.txt"
     keys.write_text(f"{key}\n")
-    with serving(tmp_path, "--api-keys", str(keys)) as address:
+    with serving(tmp_path, "--api-keys-file", str(keys)) as address:
         page = new_page(address, allowed="status of 401")
         add(page, "jfk.flac")
         expect(page.locator("#key-dialog")).to_be_visible()

@@ -215,7 +215,7 @@ def test_options_reach_the_server(page: Page):
     assert not {"chinese_script", "channels"} & given.keys(), "what was not chosen is not sent"
     wait_until_done(page)
     expect(page.locator("#viewer-facts")).to_contain_text("translated into English")
-    assert "Arizona" in text_of(page)
+    assert "Hooper" in text_of(page)
 
 
 def test_the_microphone_is_recorded(new_page: Callable[..., Page]):

@@ -205,7 +205,8 @@ function edit(row) {
   pause();
   getSelection().removeAllRanges();
   const segment = job.segments[row];
-  const field = make("textarea", { className: "text", value: segment.text.trim(), dir: "auto" });
+  const field = make("textarea", { className: "text", value: segment.text.trim(), rows: 1 });
+  field.dir = "auto";
   field.lang = text.lang;
   field.setAttribute("aria-label", t("transcript.editing", { time: clock(segment.start) }));
   // As high as the text, also where browsers do not know field-sizing.
@@ -266,7 +267,9 @@ function keepInSight(row) {
   if (!item || performance.now() - scrolledAt < HANDS_OFF_MS) return;
   if (list.querySelector("textarea")) return;
   const { top, bottom } = item.getBoundingClientRect();
-  const covered = byId("find").getBoundingClientRect().bottom;
+  // The player covers the lines that go under it, unless it stands beside them.
+  const stage = byId("stage").getBoundingClientRect();
+  const covered = stage.left < list.getBoundingClientRect().left ? stage.bottom : 0;
   if (top < covered + 8 || bottom > innerHeight * 0.85) scrollTo(item);
 }
 
