@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whisper_jax.errors import (
         AlignmentError,
         AudioError,
+        AudioTooLongError,
         CancelledError,
         CheckpointError,
         DownloadError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlignmentError",
     "AudioError",
+    "AudioTooLongError",
     "CancelledError",
     "CheckpointError",
     "DownloadError",

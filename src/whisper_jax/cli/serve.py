@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,7 @@ from whisper_jax.cli.options import option
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
+    from whisper_jax.options import ComputeType
     from whisper_jax.server.keys import ApiKeys
     from whisper_jax.server.settings import ServerSettings
 
@@ -47,6 +48,14 @@ _ComputeType = Annotated[
 _BatchSize = Annotated[
     int | None,
     option(_MODEL, "Most windows at once; as many as fit into memory if unset.", metavar="N"),
+]
+_Warmup = Annotated[
+    bool,
+    option(
+        _MODEL,
+        "Compile what usual work needs before requests are taken; it is kept for the next start.",
+        "--warmup",
+    ),
 ]
 _Host = Annotated[str, option(_ACCESS, "Address to listen on.", metavar="HOST")]
 _Port = Annotated[int, option(_ACCESS, "Port to listen on; 0 takes a free one.", metavar="N")]
@@ -108,6 +117,7 @@ def serve_command(
     device: _Device = None,
     compute_type: _ComputeType = "auto",
     batch_size: _BatchSize = None,
+    warmup: _Warmup = False,
     host: _Host = "127.0.0.1",
     port: _Port = 8000,
     api_key: _Keys = None,
@@ -135,6 +145,7 @@ def serve_command(
             models=tuple(model or ("base",)),
             aliases=dict(_alias(text) for text in alias or ()),
             keys=_keys(api_key, api_keys_file),
+            warms_up=warmup,
             host=host,
             port=port,
             max_upload_bytes=round(max_upload_mib * _MIB),
@@ -147,7 +158,7 @@ def serve_command(
             cors_origins=tuple(cors_origin or ()),
         )
         _require_keys(settings, allow_anyone)
-        _serve(settings, device, compute_type, batch_size, log_level)
+        _serve(settings, device, cast("ComputeType", compute_type), batch_size, log_level)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
@@ -158,7 +169,7 @@ def serve_command(
 def _serve(
     settings: "ServerSettings",
     device: str | None,
-    compute_type: str,
+    compute_type: "ComputeType",
     batch_size: int | None,
     log_level: str,
 ) -> None:

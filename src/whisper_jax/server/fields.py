@@ -6,7 +6,7 @@ Every field is honoured or refused by name. What is made of them is the same `Tr
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, Final, Literal, cast, get_args, get_type_hints
 
@@ -61,7 +61,7 @@ class Asked:
     options: TranscribeOptions
     response_format: str = "json"
     granularities: frozenset[str] = frozenset(("segment",))
-    layout: SubtitleOptions = SubtitleOptions()
+    layout: SubtitleOptions = field(default_factory=SubtitleOptions)
     streams: bool = False
     tells_detail: bool = False
 

@@ -60,7 +60,7 @@ class Guard:
                 await error.response()(scope, passage.receive, passage.send)
                 return
             await self._app(scope, passage.receive, passage.send)
-        except _ReaderGone:
+        except _ReaderGoneError:
             scope["state"]["code"] = "slow_reader"
         except Exception:
             LOGGER.exception("failed", extra={"fields": {"request_id": passage.request_id}})
@@ -138,7 +138,7 @@ def note_error(scope: Scope, error: ApiError) -> None:
     scope["state"]["code"] = error.code or f"status_{error.status}"
 
 
-class _ReaderGone(Exception):
+class _ReaderGoneError(Exception):
     """A client does not read its answer."""
 
 
@@ -192,7 +192,7 @@ class _Passage:
         """Part of the answer.
 
         Raises:
-            _ReaderGone: The client does not take it.
+            _ReaderGoneError: The client does not take it.
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -207,7 +207,7 @@ class _Passage:
         try:
             await asyncio.wait_for(self._send(message), self._settings.send_timeout_s)
         except TimeoutError:
-            raise _ReaderGone from None
+            raise _ReaderGoneError from None
 
     def _too_large(self) -> ApiError:
         return ApiError(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import threading
 from contextlib import suppress
 
 import uvicorn
@@ -10,6 +11,7 @@ import uvicorn
 from whisper_jax.errors import OptionError
 from whisper_jax.server.app import make_app
 from whisper_jax.server.logs import log_event
+from whisper_jax.server.protocol import TimedProtocol
 from whisper_jax.server.service import Service
 from whisper_jax.server.settings import ServerSettings
 from whisper_jax.server.work import ModelsLike
@@ -19,18 +21,33 @@ _LAST_ANSWERS_S = 5
 """Seconds for the answers of what was stopped to get out."""
 _KEEP_ALIVE_S = 15
 _MAX_HEAD_BYTES = 32 * 1024
+_MANY_FILES = 65_536
+_SPARE_CONNECTIONS = 256
+"""Connections beyond those of requests for work: of pages, probes and those that idle."""
 
 
-def run_server(models: ModelsLike, settings: ServerSettings) -> None:
+def run_server(
+    models: ModelsLike,
+    settings: ServerSettings,
+    *,
+    listener: socket.socket | None = None,
+    stop: threading.Event | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then let requests finish for ``stop_timeout_s``.
+
+    Args:
+        models: What is served; closed in the end.
+        settings: Limits and access.
+        listener: Where to listen, if not at the settings' host and port (`listen`).
+        stop: Stops the server too, set from any thread.
 
     Raises:
         OptionError: The address cannot be had.
         WhisperJaxError: The first model cannot be loaded.
     """
-    listener = listen(settings.host, settings.port)
-    with listener:
-        asyncio.run(_serve(models, settings, listener))
+    _allow_many_files()
+    with listener or listen(settings.host, settings.port) as listener:
+        asyncio.run(_serve(models, settings, listener, stop or threading.Event()))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,24 +72,39 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(models: ModelsLike, settings: ServerSettings, listener: socket.socket) -> None:
+def _allow_many_files() -> None:
+    """As many open files as the system lets us have: each client takes a few."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MANY_FILES) if hard != resource.RLIM_INFINITY else _MANY_FILES
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _serve(
+    models: ModelsLike, settings: ServerSettings, listener: socket.socket, stop: threading.Event
+) -> None:
     service = Service(models, settings)
     config = uvicorn.Config(
         make_app(service),
-        http="h11",
+        http=TimedProtocol,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(settings.stop_timeout_s) + _LAST_ANSWERS_S,
+        limit_concurrency=settings.max_waiting + settings.max_running + _SPARE_CONNECTIONS,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
     )
     server = uvicorn.Server(config)
     host, port = listener.getsockname()[:2]
     log_event("listening", address=f"http://{host}:{port}", models=list(settings.models))
     loading = asyncio.create_task(service.load())
-    stopping = asyncio.create_task(_stop_in_time(server, service))
+    stopping = asyncio.create_task(_stop_in_time(server, service, stop))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -84,10 +116,10 @@ async def _serve(models: ModelsLike, settings: ServerSettings, listener: socket.
         raise service.failure
 
 
-async def _stop_in_time(server: uvicorn.Server, service: Service) -> None:
+async def _stop_in_time(server: uvicorn.Server, service: Service, stop: threading.Event) -> None:
     """Once the server is to stop, end what has not finished in time."""
     while not server.should_exit:
-        if service.failure is not None:
+        if stop.is_set() or service.failure is not None:
             server.should_exit = True
         await asyncio.sleep(_POLL_S)
     log_event("stopping", logging.WARNING, under_way=service.n_under_way)

@@ -46,7 +46,7 @@ class Service:
             max_waiting=settings.max_waiting,
             max_waiting_per_owner=settings.max_waiting_per_key,
         )
-        self.metrics = Metrics(self._line)
+        self.metrics = Metrics(self._line, models)
         self._rates = Rates(settings.requests_per_minute)
         self._work = Work(models, self._line, max_running=settings.max_running)
         self.is_ready = False
@@ -66,8 +66,9 @@ class Service:
         """Load the first model, beside what else the event loop does."""
 
         def load() -> None:
-            with self._models.use(self.settings.models[0]):
-                pass
+            with self._models.use(self.settings.models[0]) as model:
+                if self.settings.warms_up:
+                    model.warmup()
 
         start_s = perf_counter()
         try:
@@ -77,9 +78,8 @@ class Service:
             self.failure = error
             return
         self.is_ready = True
-        log_event(
-            "ready", model=self.settings.models[0], seconds=round(perf_counter() - start_s, 2)
-        )
+        seconds = round(perf_counter() - start_s, 2)
+        log_event("ready", model=self.settings.models[0], seconds=seconds)
 
     def stop(self) -> None:
         """End what is under way and refuse what comes."""
@@ -88,8 +88,9 @@ class Service:
     async def close(self) -> None:
         """Give everything back."""
         self.stop()
-        await run_in_threadpool(self._work.close)
+        # Models first: threads that wait for one are told.
         await run_in_threadpool(self._models.close)
+        await run_in_threadpool(self._work.close)
 
     def require_ready(self) -> None:
         """Raises ApiError if no model is there yet, or no more."""

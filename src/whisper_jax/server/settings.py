@@ -16,6 +16,7 @@ class ServerSettings:
             loaded at the start.
         aliases: Further names and the model that each stands for. ``whisper-1`` stands for the
             first model unless it is given here.
+        warms_up: Whether what usual work needs is compiled before requests are taken.
         keys: Who may come in.
         host: Where to listen.
         port: Where to listen; 0 takes a free one.
@@ -34,6 +35,7 @@ class ServerSettings:
 
     models: tuple[str, ...] = ("base",)
     aliases: dict[str, str] = field(default_factory=dict[str, str])
+    warms_up: bool = False
     keys: ApiKeys = field(default_factory=ApiKeys)
     host: str = "127.0.0.1"
     port: int = 8000

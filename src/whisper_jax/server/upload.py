@@ -21,9 +21,9 @@ async def read_form(
 ) -> tuple[list[tuple[str, str]], Upload]:
     """The text fields of a form, and its recording in a temporary file without a name.
 
-    The parser is Starlette's: beyond its first MiB a file is on the disk (in ``$TMPDIR``), and nobody
-    but this process can open it; it goes with the process. The name that a client gives to its file
-    is not used for anything.
+    The parser is Starlette's: beyond its first MiB a file is on the disk (in ``$TMPDIR``), where
+    nobody but this process can open it, and it goes with the process. The name that a client gives
+    to its file is not used for anything.
 
     Raises:
         ApiError: The form cannot be read, or has no recording.
@@ -55,7 +55,7 @@ async def read_form(
             file = cast("BinaryIO", value.file)
         else:
             value.file.close()
-            raise refused(f"{name} is no field for a file; the recording is file", name)
+            raise refused(f"{name} is no field for a file; the recording is the field file", name)
     if file is None:
         raise refused(
             "no recording is sent; give it as the file of the field file", "file", "missing_field"

@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from whisper_jax.audio.upload import Upload
 from whisper_jax.driver import FileProgress
@@ -17,6 +17,9 @@ from whisper_jax.server.errors import stopping
 from whisper_jax.server.fields import Asked
 from whisper_jax.server.line import Line, Ticket
 from whisper_jax.types import Segment, Transcript
+
+if TYPE_CHECKING:
+    from whisper_jax.shelf import ModelStatus
 
 
 class Follows(Protocol):
@@ -34,6 +37,10 @@ class Follows(Protocol):
         """Transcribe one recording and tell how far it is."""
         ...
 
+    def warmup(self) -> object:
+        """Compile what usual work needs."""
+        ...
+
 
 class ModelsLike(Protocol):
     """What is asked of the models that are served."""
@@ -45,6 +52,10 @@ class ModelsLike(Protocol):
 
     def use(self, name: str) -> AbstractContextManager[Follows]:
         """A model for as long as the context lasts; it is loaded if it is not there."""
+        ...
+
+    def status(self) -> "Sequence[ModelStatus]":
+        """What goes on, model by model."""
         ...
 
     def close(self) -> None:
