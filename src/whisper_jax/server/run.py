@@ -21,6 +21,7 @@ _LAST_ANSWERS_S = 5
 """Seconds for the answers of what was stopped to get out."""
 _KEEP_ALIVE_S = 15
 _MAX_HEAD_BYTES = 32 * 1024
+_MAX_PORT = 65_535
 _MANY_FILES = 65_536
 _SPARE_CONNECTIONS = 256
 """Connections beyond those of requests for work: of pages, probes and those that idle."""
@@ -56,6 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: The address cannot be had.
     """
+    if not 0 <= port <= _MAX_PORT:
+        raise OptionError(f"cannot listen on port {port}; give 0 to {_MAX_PORT}")
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
@@ -66,7 +69,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise OptionError(f"cannot listen on {host} port {port}: {error}") from error
     return listener
