@@ -17,7 +17,7 @@ _BUSY = (429, 503)
 """What a server under load may answer to anybody."""
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _SETTLE_S = 120.0
-_MOST_REST_S = 0.5
+_MOST_REST_S, _NOBODY_REST_S = 0.5, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class _Client:
         with self._tally.lock:
             self._tally.statuses[kind][status] += 1
             self._tally.wrong[kind] += not is_allowed
-        sleep(self._random.uniform(0, _MOST_REST_S))
+        sleep(_NOBODY_REST_S if was_stopped else self._random.uniform(0, _MOST_REST_S))
 
     def _any_upload(self) -> Upload:
         return self._random.choice(self._plan.uploads)

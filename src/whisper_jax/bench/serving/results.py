@@ -1,6 +1,7 @@
 """What came of a load, and its figures."""
 
 import math
+import signal
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Literal
 
 from whisper_jax.bench.serving.watch import Sample
 
+_TOLD_TO_STOP = (0, -signal.SIGTERM)
 type Scenario = Literal["burst", "fairness", "mixed"]
 
 
@@ -153,7 +155,8 @@ class LoadReport:
         match self.figures:
             case MixedFigures() as mixed:
                 wrong = [f"{o.n_wrong} of {o.kind}" for o in mixed.outcomes if o.n_wrong]
-                codes = [f"exit code {code}" for code in mixed.exit_codes if code]
+                bad = [code for code in mixed.exit_codes if code not in _TOLD_TO_STOP]
+                codes = [f"exit code {code}" for code in bad]
                 return [f"unexpected: {one}" for one in wrong + codes] + _left(mixed.after)
             case BurstFigures() | FairnessFigures() as figures:
                 return [f"{figures.n_failed} uploads failed"] if figures.n_failed else []
