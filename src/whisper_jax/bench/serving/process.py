@@ -99,11 +99,18 @@ class OwnServer:
         return self._log.read()[-2000:].decode(errors="replace")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._clean_up()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         self._log.close()
         self._folder.cleanup()
 
