@@ -32,6 +32,7 @@ class CountingWhisper:
 
     Attributes:
         gate: While it is clear, nobody gets beyond the first second.
+        padding: Follows every number.
         asked: Owner and options of every call.
         n_active: Calls under way.
     """
@@ -43,6 +44,7 @@ class CountingWhisper:
         self.failure: Exception | None = None
         self.n_active = 0
         self.n_warmups = 0
+        self.padding = ""
 
     def warmup(self) -> None:
         self.n_warmups += 1
@@ -71,7 +73,7 @@ class CountingWhisper:
                 for block in stream.blocks():
                     n_samples += len(block)
                     while len(segments) < n_samples // RATE:
-                        segments.append(_segment(len(segments), options))
+                        segments.append(_segment(len(segments), options, self.padding))
                         yield FileProgress(
                             index=0,
                             position_s=float(len(segments)),
@@ -99,14 +101,14 @@ class CountingWhisper:
             self.n_active -= 1
 
 
-def _segment(number: int, options: TranscribeOptions) -> Segment:
+def _segment(number: int, options: TranscribeOptions, padding: str) -> Segment:
     word = Word(start=number + 0.1, end=number + 0.9, word=f" {number}", probability=0.5)
     return Segment(
         id=number,
         seek=0,
         start=float(number),
         end=float(number + 1),
-        text=f" {number}",
+        text=f" {number}{padding}",
         tokens=(number,),
         temperature=0.0,
         avg_logprob=-0.5,
@@ -212,6 +214,17 @@ class Served:
         client = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), 10)
         client.settimeout(10)
         return client
+
+    def is_closed_by_server(self, client: socket.socket) -> bool:
+        """Whether a connection has been broken off."""
+        try:
+            client.setblocking(False)
+            client.sendall(b"x")
+        except ConnectionError:
+            return True
+        except BlockingIOError:
+            pass
+        return False
 
     def waiting(self, key: str) -> float:
         """Requests that wait, where a key is needed to know."""

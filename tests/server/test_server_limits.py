@@ -132,6 +132,7 @@ def test_an_upload_byte_by_byte_is_given_up(monkeypatch):
         client.sendall(
             b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 99999\r\n\r\n"
+            b"--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n"
         )
         client.settimeout(0.05)
         answer, end_s = b"", time.monotonic() + 5

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -47,8 +49,9 @@ def run_server(
         WhisperJaxError: The first model cannot be loaded.
     """
     _allow_many_files()
-    with listener or listen(settings.host, settings.port) as listener:
-        asyncio.run(_serve(models, settings, listener, stop or threading.Event()))
+    stop = stop or threading.Event()
+    with listener or listen(settings.host, settings.port) as listener, _stopped_by_signals(stop):
+        asyncio.run(_serve(models, settings, listener, stop))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -85,6 +88,25 @@ def _allow_many_files() -> None:
     wanted = min(hard, _MANY_FILES) if hard != resource.RLIM_INFINITY else _MANY_FILES
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Signals set ``stop``.
+
+    uvicorn has handlers of its own while it serves, and raises the signals again when it is done:
+    without these, they would end the process before the models are closed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGTERM, signal.SIGINT)
+    former = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, former, strict=True):
+            signal.signal(number, handler)
 
 
 async def _serve(

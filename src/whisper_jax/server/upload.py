@@ -29,10 +29,10 @@ async def read_form(
         ApiError: The form cannot be read, or has no recording.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ApiError(415, "content-encoding cannot be honoured; send the form as it is")
+        raise _wrong_type("Content-Encoding cannot be honoured; send the form as it is")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise ApiError(415, "send a form: Content-Type multipart/form-data, with the field file")
+        raise _wrong_type("send a form: Content-Type multipart/form-data, with the field file")
     parser = MultiPartParser(
         request.headers,
         _chunks(request),
@@ -43,7 +43,8 @@ async def read_form(
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise ApiError(400, f"the form cannot be read: {error.message}") from error
+        message = f"the form cannot be read: {error.message}"
+        raise ApiError(400, message, code="invalid_value") from error
     except OSError as error:
         raise no_room(error) from error
     texts: list[tuple[str, str]] = []
@@ -83,6 +84,10 @@ def no_room(error: OSError) -> ApiError:
         code="no_room",
         retry_after_s=60,
     )
+
+
+def _wrong_type(message: str) -> ApiError:
+    return ApiError(415, message, code="wrong_content_type")
 
 
 async def _chunks(request: Request) -> AsyncGenerator[bytes]:
