@@ -11,15 +11,19 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from fake_whisper import CutEvery
+from letters import letter_tokenizer
 
 from whisper_jax.checkpoints.load import Checkpoint
 from whisper_jax.engine import weights
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
+from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.stored import arrays, files, programs
+from whisper_jax.transcribe import Whisper
 
 INT8 = number_types("auto", CPU, "cpu")
 
@@ -152,6 +156,35 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     assert {key[0] for key in later._compiled} == {
         *("empty", "take", "put", "prefill", "language", "insert", "run")
     }
+
+
+@pytest.mark.parametrize("limit", [1, 4], ids=["one window a call", "four windows a call"])
+def test_words_compile_nothing_after_a_warmup(limit: int):
+    policy = replace(
+        CPU,
+        audio_buckets=(1000,),
+        prompt_buckets=(8, 232),
+        n_lanes=1,
+        encode_limit=limit,
+        prefill_limit=limit,
+        align_limit=limit,
+    )
+    warm = tiny_programs()
+    AheadReader(warm, policy, 2).compile_usual(4, [1])
+    n_compiled = warm.n_compiled
+    engine, counts = start_lanes("tiny", [warm], policy, 4)
+    with Whisper("tiny", tiny.DIMS, letter_tokenizer(), engine, counts, 4, CutEvery) as model:
+        found = model.transcribe(
+            tiny.noise(0, 4000),
+            word_timestamps=True,
+            beam_size=1,
+            temperature=0,
+            chunk_length=3,
+            no_speech_threshold=None,
+        )
+    assert any(segment.words for segment in found.segments)
+    assert model.counts.windows > 4
+    assert warm.n_compiled == n_compiled
 
 
 def test_reading_ahead_ends_where_nothing_is_kept():
