@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol, cast
+from typing import Any, Protocol
 
 from whisper_jax.engine.scheduler import (
     Batch,
@@ -311,34 +311,27 @@ class Engine:
                 finished = pool.resize(work.n_slots, work.moves)
             case Steps():
                 finished = pool.run(work.slots)
-            case Batch(Kind.DECODE):
-                pool.prefill(
-                    [(slot, cast(Decode, self._request(served, t))) for t, slot in work.items]
-                )
-                return []
-            case Batch(Kind.ENCODE):
-                encoded = pool.encode(
-                    [(slot, cast(Encode, self._request(served, t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, encoded, strict=True)]
-            case Batch(Kind.ALIGN):
-                texts = pool.align(
-                    [(slot, cast(Align, self._request(served, t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, texts, strict=True)]
             case Batch():
-                scores = pool.detect_language(
-                    [
-                        (slot, cast(DetectLanguage, self._request(served, t)))
-                        for t, slot in work.items
-                    ]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, scores, strict=True)]
+                return self._run_batch(served, work)
         return [(scheduler.finish(slot), result) for slot, result in finished]
 
     @staticmethod
-    def _request(served: _Served, ticket: Ticket) -> EngineRequest:
-        return served.pending[ticket.number].request
+    def _run_batch(served: _Served, work: Batch) -> list[tuple[Ticket, EngineResult]]:
+        """One call for requests of a kind; their answers, but decoding is only begun."""
+        items: list[tuple[Slot, Any]] = [
+            (slot, served.pending[ticket.number].request) for ticket, slot in work.items
+        ]
+        match work.kind:
+            case Kind.ENCODE:
+                results = served.pool.encode(items)
+            case Kind.LANGUAGE:
+                results = served.pool.detect_language(items)
+            case Kind.ALIGN:
+                results = served.pool.align(items)
+            case Kind.DECODE:
+                served.pool.prefill(items)
+                return []
+        return [(ticket, result) for (ticket, _), result in zip(work.items, results, strict=True)]
 
     def _make_do(self, served: _Served) -> bool:
         """Go on with half the slots; False if there is no fewer. Nothing is answered or lost."""
