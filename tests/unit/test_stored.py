@@ -158,33 +158,33 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     }
 
 
-@pytest.mark.parametrize("limit", [1, 4], ids=["one window a call", "four windows a call"])
-def test_words_compile_nothing_after_a_warmup(limit: int):
+def test_words_compile_nothing_after_a_warmup():
+    # Two windows share calls, as on accelerators; one alone has its own programs, as on CPUs.
     policy = replace(
         CPU,
         audio_buckets=(1000,),
         prompt_buckets=(8, 232),
         n_lanes=1,
-        encode_limit=limit,
-        prefill_limit=limit,
-        align_limit=limit,
+        encode_limit=2,
+        prefill_limit=2,
+        align_limit=2,
     )
     warm = tiny_programs()
-    AheadReader(warm, policy, 2).compile_usual(4, [1])
-    n_compiled = warm.n_compiled
-    engine, counts = start_lanes("tiny", [warm], policy, 4)
-    with Whisper("tiny", tiny.DIMS, letter_tokenizer(), engine, counts, 4, CutEvery) as model:
-        found = model.transcribe(
-            tiny.noise(0, 4000),
+    AheadReader(warm, policy, 2).compile_usual(2, [1])
+    ready = set(warm._compiled)
+    engine, counts = start_lanes("tiny", [warm], policy, 2)
+    with Whisper("tiny", tiny.DIMS, letter_tokenizer(), engine, counts, 2, CutEvery) as model:
+        model.transcribe(
+            tiny.noise(0, 1200),
             word_timestamps=True,
             beam_size=1,
             temperature=0,
             chunk_length=3,
-            no_speech_threshold=None,
+            max_new_tokens=20,
+            language="en",
         )
-    assert any(segment.words for segment in found.segments)
-    assert model.counts.windows > 4
-    assert warm.n_compiled == n_compiled
+    assert model.counts.seconds["align"] > 0
+    assert set(warm._compiled) == ready
 
 
 def test_reading_ahead_ends_where_nothing_is_kept():
