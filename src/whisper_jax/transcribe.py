@@ -291,7 +291,8 @@ class Whisper:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
 
         Windows of all lengths, one at a time and in batches; greedy decoding and the default
-        beams and samples; detection of languages. What is compiled is kept on disk, unless that
+        beams and samples; detection of languages; times of words. What is compiled is kept on
+        disk, unless that
         was switched off. ``whisper-jax warmup`` is the same.
         """
         start_s = perf_counter()
