@@ -17,7 +17,6 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.checkpoints import DownloadProgress, resolve_model
@@ -271,6 +270,9 @@ class Whisper:
             AudioError: The recording cannot be read.
             CancelledError: ``cancel`` was set.
         """
+        # It brings the scoring libraries: a start without them is shorter.
+        from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
+
         lines = lines_to_align(audio, text, language)
         told = TwoReadings(tell=on_progress or (lambda _: None))
         given = {"language": language, "beam_size": 1, "temperature": 0, "word_timestamps": True}
