@@ -294,8 +294,7 @@ class Whisper:
 
         Windows of all lengths, one at a time and in batches; greedy decoding and the default
         beams and samples; detection of languages; times of words. What is compiled is kept on
-        disk, unless that
-        was switched off. ``whisper-jax warmup`` is the same.
+        disk, unless that was switched off. ``whisper-jax warmup`` is the same.
         """
         start_s = perf_counter()
         n_programs = n_compiled = 0
