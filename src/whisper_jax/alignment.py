@@ -203,8 +203,7 @@ class _CutPassages:
         self._passages = passages
 
     def push(self, samples: NDArray[np.float32]) -> Sequence[Passage]:
-        found, self._passages = self._passages, ()
-        return found
+        return self.finish()
 
     def finish(self) -> Sequence[Passage]:
         found, self._passages = self._passages, ()

@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
 from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
@@ -259,6 +258,9 @@ class Whisper:
             AudioError: The recording cannot be read.
             CancelledError: ``cancel`` was set.
         """
+        # It brings the scoring libraries: a start without them is shorter.
+        from whisper_jax.alignment import TextAlignment, TwoReadings, lines_to_align
+
         lines = lines_to_align(audio, text, language)
         told = TwoReadings(tell=on_progress or (lambda _: None))
         given = {"language": language, "beam_size": 1, "temperature": 0, "word_timestamps": True}
@@ -280,8 +282,8 @@ class Whisper:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
 
         Windows of all lengths, one at a time and in batches; greedy decoding and the default
-        beams and samples; detection of languages. What is compiled is kept on disk, unless that
-        was switched off. ``whisper-jax warmup`` is the same.
+        beams and samples; detection of languages; times of words. What is compiled is kept on
+        disk, unless that was switched off. ``whisper-jax warmup`` is the same.
         """
         start_s = perf_counter()
         n_programs = n_compiled = 0

@@ -22,7 +22,7 @@ LAYERS = [
     "engine programs",
     "decoding checkpoints speech",
     "model audio text formats scoring",
-    "stored",
+    "stored clibrary",
     "requests",
     "options",
     "types",

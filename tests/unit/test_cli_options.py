@@ -67,19 +67,21 @@ type OptionsOf = Callable[..., dict[str, Any]]
 @pytest.fixture
 def options_of(monkeypatch: pytest.MonkeyPatch) -> OptionsOf:
     """What the model is given for the options of a command line."""
-    jobs: list[Any] = []
+    chosen: list[TranscribeOptions] = []
 
-    def run(job: Any) -> int:
-        jobs.append(job)
+    def run_job(job: Any, stage: str, work: Any) -> int:
+        _, options = work.args
+        chosen.append(options)
         return 0
 
     def options_of(*words: str) -> dict[str, Any]:
         with pytest.raises(SystemExit) as end:
             main(["a.wav", *words])
         assert end.value.code == 0
-        return jobs.pop().options
+        options = chosen.pop()
+        return {field.name: getattr(options, field.name) for field in fields(options)}
 
-    monkeypatch.setattr(transcribe, "_run", run)
+    monkeypatch.setattr(transcribe, "run_job", run_job)
     return options_of
 
 

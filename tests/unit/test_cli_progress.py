@@ -45,7 +45,7 @@ def test_audio_done_speed_and_time_left_are_shown(
     now_s = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now_s[0])
     with drawn(terminal, 3) as display:
-        display.start_clock()
+        display.start_clock("Transcribing")
         now_s[0] += 4
         display.file_failed(2)
         display.transcribed(0, progress(20, 60))
@@ -56,7 +56,7 @@ def test_audio_done_speed_and_time_left_are_shown(
 
 def test_files_not_opened_yet_are_taken_as_average(terminal: Terminal):
     with drawn(terminal, 10) as display:
-        display.start_clock()
+        display.start_clock("Transcribing")
         display.transcribed(0, progress(20, 60))
         display.transcribed(1, progress(10, 120))
     assert "0:30 of 15:00" in terminal.shown
@@ -64,7 +64,7 @@ def test_files_not_opened_yet_are_taken_as_average(terminal: Terminal):
 
 def test_a_recording_of_unknown_length_shows_what_is_done(terminal: Terminal):
     with drawn(terminal, 1) as display:
-        display.start_clock()
+        display.start_clock("Transcribing")
         display.transcribed(0, progress(20, None))
     assert re.search(r"Transcribing .* 0:20 · [0-9.]+x *\n?", terminal.shown)
     assert "left" not in terminal.shown
@@ -87,7 +87,7 @@ def test_downloads_are_shown_in_megabytes_and_then_the_stage_goes_on(terminal: T
 def test_the_summary_is_for_people_only(terminal: Terminal, capsys: pytest.CaptureFixture[str]):
     for quiet in (False, True):
         with drawn(terminal, 2, quiet=quiet) as display:
-            display.start_clock()
+            display.start_clock("Transcribing")
             display.file_done(0, 30)
             display.file_done(1, 30)
             display.summary()
@@ -100,7 +100,7 @@ def test_the_summary_is_for_people_only(terminal: Terminal, capsys: pytest.Captu
 
 def test_off_a_terminal_only_problems_are_said(capsys: pytest.CaptureFixture[str]):
     with Display(2) as display:
-        display.start_clock()
+        display.start_clock("Transcribing")
         display.transcribed(0, progress(20, 60))
         display.note("a note")
         display.problem("a [bold]problem[/bold]")

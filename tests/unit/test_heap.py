@@ -1,10 +1,13 @@
 """Free memory goes back to the operating system, now and then."""
 
+import ctypes
 from pathlib import Path
 
 import pytest
 
+from whisper_jax.cli import arenas
 from whisper_jax.cli.arenas import share_arenas
+from whisper_jax.clibrary import glibc
 from whisper_jax.engine import heap
 from whisper_jax.engine.heap import FreeMemory
 
@@ -26,16 +29,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_what_was_freed_between_used_pieces_is_given_back_once_in_a_while(
     clock: list[float],
 ) -> None:
-    libc = heap._glibc()  # pyright: ignore[reportPrivateUsage]
+    libc = glibc()
     if libc is None:
         pytest.skip("another C library")
     free_memory = FreeMemory()
-    libc.malloc.restype = heap.ctypes.c_void_p
-    libc.free.argtypes = [heap.ctypes.c_void_p]
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
     # Pieces of the heap that cannot shrink from its end: the last one stays in use.
     pieces = [libc.malloc(100_000) for _ in range(1000)]
     for piece in pieces:
-        heap.ctypes.memset(piece, 1, 100_000)
+        ctypes.memset(piece, 1, 100_000)
     for piece in pieces[:-1]:
         libc.free(piece)
     held = resident_bytes()
@@ -52,16 +55,14 @@ def test_arenas_that_the_user_has_counted_are_left_alone(monkeypatch: pytest.Mon
     told: list[tuple[int, int]] = []
 
     class Libc:
-        def __init__(self, name: None) -> None: ...
-
         def mallopt(self, parameter: int, value: int) -> int:
             told.append((parameter, value))
             return 1
 
-    monkeypatch.setattr("ctypes.CDLL", Libc)
+    monkeypatch.setattr(arenas, "glibc", Libc)
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     share_arenas()
     assert not told
     monkeypatch.delenv("MALLOC_ARENA_MAX")
     share_arenas()
-    assert told == [(-8, 2)]
+    assert told == [(-8, 3)]

@@ -11,15 +11,19 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from fake_whisper import CutEvery
+from letters import letter_tokenizer
 
 from whisper_jax.checkpoints.load import Checkpoint
 from whisper_jax.engine import weights
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
+from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.sharding import device_mesh
 from whisper_jax.stored import arrays, files, programs
+from whisper_jax.transcribe import Whisper
 
 INT8 = number_types("auto", CPU, "cpu")
 
@@ -152,6 +156,35 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     assert {key[0] for key in later._compiled} == {
         *("empty", "take", "put", "prefill", "language", "insert", "run")
     }
+
+
+def test_words_compile_nothing_after_a_warmup():
+    # Two windows share calls, as on accelerators; one alone has its own programs, as on CPUs.
+    policy = replace(
+        CPU,
+        audio_buckets=(1000,),
+        prompt_buckets=(8, 232),
+        n_lanes=1,
+        encode_limit=2,
+        prefill_limit=2,
+        align_limit=2,
+    )
+    warm = tiny_programs()
+    AheadReader(warm, policy, 2).compile_usual(2, [1])
+    ready = set(warm._compiled)
+    engine, counts = start_lanes("tiny", [warm], policy, 2)
+    with Whisper("tiny", tiny.DIMS, letter_tokenizer(), engine, counts, 2, CutEvery) as model:
+        model.transcribe(
+            tiny.noise(0, 1200),
+            word_timestamps=True,
+            beam_size=1,
+            temperature=0,
+            chunk_length=3,
+            max_new_tokens=20,
+            language="en",
+        )
+    assert model.counts.seconds["align"] > 0
+    assert set(warm._compiled) == ready
 
 
 def test_reading_ahead_ends_where_nothing_is_kept():

@@ -22,6 +22,7 @@ from whisper_jax.errors import OptionError
 
 _COMMANDS = {
     "transcribe": "transcribe:transcribe_command",
+    "align": "align:align_command",
     "models": "models:app",
     "warmup": "warmup:warmup_command",
     "evaluate": "evaluate:evaluate_command",

@@ -1,4 +1,4 @@
-"""The options of a transcription on the command line.
+"""The options of a transcription on the command line, and how commands get their options.
 
 They are the fields of `TranscribeOptions`, and of the `SubtitleOptions` of what is written. Names
 and defaults come from the fields; what is written here is how each is shown. Values are passed on
@@ -6,10 +6,10 @@ as they are read, for those two to judge: their sentence is the one to show.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -218,24 +218,53 @@ def spelled(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def takes_transcription_options[C: Callable[..., None]](command: C) -> C:
-    """Give a command every option of a transcription: its ``**given`` is what was given.
+def takes[C: Callable[..., None]](*groups: Iterable[inspect.Parameter]) -> Callable[[C], C]:
+    """Give a command groups of options: its ``**given`` is what was given.
 
-    A parameter for each, written out, would say every name and default a second time.
+    Its own arguments come before them, its own options, which are keyword-only, after.
+    Parameters written out in each command would say every name and default several times.
     """
-    signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [
-        _parameter(panel, name, how, getattr(TranscribeOptions, name))
-        for panel, shown in PANELS.items()
-        for name, how in shown.items()
-    ]
-    added += [
-        _parameter("Subtitles", name, how, getattr(SubtitleOptions, name))
-        for name, how in SUBTITLES.items()
-    ]
-    vars(command)["__signature__"] = signature.replace(parameters=[*own, *added])
-    return command
+
+    def give(command: C) -> C:
+        signature = inspect.signature(command, eval_str=True)
+        own = signature.parameters.values()
+        parameters = [p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
+        parameters += [parameter for group in groups for parameter in group]
+        parameters += [p for p in own if p.kind is p.KEYWORD_ONLY]
+        vars(command)["__signature__"] = signature.replace(parameters=parameters)
+        return command
+
+    return give
+
+
+def options_of(record: type[Any]) -> Iterator[inspect.Parameter]:
+    """An option for each field of a dataclass, whose types say how they are shown."""
+    for field in fields(record):
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=field.type,
+        )
+
+
+def transcription_options() -> Iterator[inspect.Parameter]:
+    """Every option of a transcription."""
+    for panel, shown in PANELS.items():
+        for name, how in shown.items():
+            yield _parameter(panel, name, how, getattr(TranscribeOptions, name))
+
+
+def subtitle_options() -> Iterator[inspect.Parameter]:
+    """Every option of the layout of subtitles."""
+    for name, how in SUBTITLES.items():
+        yield _parameter("Subtitles", name, how, getattr(SubtitleOptions, name))
+
+
+def taken[R](record: type[R], given: dict[str, Any]) -> R:
+    """A dataclass whose fields are options, taken out of what was given."""
+    names = [field.name for field in fields(cast("Any", record))]
+    return record(**{name: given.pop(name) for name in names})
 
 
 def _parameter(panel: str, name: str, shown: _Shown, default: object) -> inspect.Parameter:

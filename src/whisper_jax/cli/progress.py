@@ -103,10 +103,10 @@ class Display:
         if self._started_s is not None:
             self._show_audio()
 
-    def start_clock(self) -> None:
-        """The transcription begins: speed is counted from here."""
+    def start_clock(self, description: str) -> None:
+        """The work on recordings begins: speed is counted from here."""
         self._started_s = time.monotonic()
-        self.stage("Transcribing")
+        self.stage(description)
 
     def line(self, text: str) -> None:
         """Print a line of the result on stdout, above the progress line."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from whisper_jax.cli.options import spelled
+from whisper_jax.cli.options import spelled, taken
 from whisper_jax.errors import OptionError
 from whisper_jax.formats import SUBTITLE_FORMATS, SubtitleOptions
 from whisper_jax.options import TranscribeOptions
@@ -62,9 +62,7 @@ class Subtitles:
 
 def take_subtitles(given: dict[str, Any], *, has_translation: bool) -> Subtitles:
     """Take the options of subtitles out of those of a command line."""
-    names = [field.name for field in fields(SubtitleOptions)]
-    options = SubtitleOptions(**{name: given.pop(name) for name in names})
-    return Subtitles(options=options, has_translation=has_translation)
+    return Subtitles(options=taken(SubtitleOptions, given), has_translation=has_translation)
 
 
 type Done = tuple[int, Transcript, Transcript | None]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, cast, final
+from typing import BinaryIO, final
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class _Recording:
         index: Its place among those given.
         source: Where its channels are read from.
         copy: The temporary file that this is, to be deleted; else None.
+        failure: Why it could not be copied; its source is empty then, and ends with an error.
         n_channels: How many channels there are.
         waiting: For each channel its segments that are final, but not told of yet.
         told: Segments that have been told of, in order of time.
@@ -43,6 +44,7 @@ class _Recording:
     index: int
     source: AudioInput
     copy: Path | None = None
+    failure: AudioError | None = None
     n_channels: int = 1
     waiting: list[list[Segment]] = field(init=False)
     told: list[Segment] = field(default_factory=list[Segment])
@@ -55,7 +57,7 @@ class _Recording:
             try:
                 self.source = self.copy = _copied(self.source)
             except AudioError as error:
-                self.source = cast("BinaryIO", _Unreadable(error))
+                self.source, self.failure = b"", error
         # What cannot be opened is left to the run, whose error ends this recording alone.
         with suppress(AudioError), open_audio(self.source) as stream:
             self.n_channels = stream.n_channels
@@ -64,16 +66,6 @@ class _Recording:
 
 _AGAIN = (str, os.PathLike, bytes, np.ndarray, Upload, OneChannel)
 """What can be opened as often as one likes."""
-
-
-class _Unreadable:
-    """A recording that could not be copied: opening it tells why."""
-
-    def __init__(self, error: AudioError) -> None:
-        self._error = error
-
-    def seekable(self) -> bool:
-        raise self._error
 
 
 @final
@@ -166,7 +158,7 @@ def _final(recording: _Recording) -> tuple[Segment, ...]:
 def _merged(recording: _Recording) -> Transcript:
     """The transcript of a recording whose channels are all done."""
     parts = [recording.transcripts[channel] for channel in range(recording.n_channels)]
-    errors = [part.error for part in parts if part.error is not None]
+    errors = [error for error in (recording.failure, *(part.error for part in parts)) if error]
     spoken = max(parts, key=lambda part: len(part.text))
     is_mixed = len({segment.language for segment in recording.told}) > 1
     return replace(

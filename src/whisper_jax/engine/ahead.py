@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from whisper_jax.engine.batches import padded_entries
 from whisper_jax.engine.device import DevicePool
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import DevicePolicy
@@ -69,8 +70,9 @@ class AheadReader:
     def compile_usual(self, n_slots: int, rows: Sequence[int]) -> tuple[int, int]:
         """Compile what usual work needs, as far as it is not on disk.
 
-        That is: windows of all lengths, one at a time and in batches, their language, and texts
-        of up to 128 or 256 tokens; in the smallest pool prompts of all lengths too.
+        That is: windows of all lengths, one at a time and in batches, their language, texts of up
+        to 128 or 256 tokens, and the times of their words; in the smallest pool prompts of all
+        lengths too.
 
         Args:
             n_slots: The most slots of a pool.
@@ -83,7 +85,10 @@ class AheadReader:
         programs, policy = self._programs.fetching(compiles=True), self._policy
         pools = policy.slot_buckets_up_to(n_slots)
         n_kept = programs.n_kept
-        tasks = [partial(_compile_encoders, programs, policy)]
+        tasks = [
+            partial(_compile_encoders, programs, policy, pools[-1]),
+            partial(_compile_alignments, programs, policy, pools[-1]),
+        ]
         for n_rows in rows:
             tasks += [partial(_compile_pool, programs, policy, size, n_rows) for size in pools]
             tasks.append(partial(_compile_prompts, programs, policy, pools[0], n_rows))
@@ -123,10 +128,11 @@ class AheadReader:
             _log.exception("programs cannot be read ahead")
 
 
-def _compile_encoders(programs: DevicePrograms, policy: DevicePolicy) -> None:
+def _compile_encoders(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
     longest = 2 * programs.config.dims.n_audio_ctx
     for n_frames in policy.audio_buckets:
-        DevicePool(programs, policy).fetch_encoding(min(n_frames, longest))
+        for n_windows in _batches(policy.encode_limit, n_slots):
+            DevicePool(programs, policy).fetch_encoding(min(n_frames, longest), n_windows)
 
 
 def _compile_pool(
@@ -135,21 +141,41 @@ def _compile_pool(
     """A pool of one size: its texts while they are short, and once they are longer."""
     pool = DevicePool(programs, policy)
     pool.fetch(n_slots)
-    pool.fetch_language()
-    pool.fetch_steps(n_rows)
+    for n_windows in _batches(policy.prefill_limit, n_slots):
+        pool.fetch_windows(n_windows)
+        pool.fetch_language(n_windows)
+        pool.fetch_steps(n_rows, n_windows=n_windows)
     pool.fetch_longer(policy.position_buckets[0])
 
 
 def _compile_prompts(
     programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
 ) -> None:
-    """Prompts of all lengths that fit before a text, and texts of all lengths to be aligned."""
+    """Prompts of all lengths that fit before a text."""
     pool = DevicePool(programs, policy)
     pool.fetch(n_slots)
-    for n_tokens in policy.prompt_buckets:
-        if n_tokens <= programs.config.dims.n_text_ctx // 2 + _SPECIAL_TOKENS:
-            pool.fetch_steps(n_rows, n_tokens)
-            pool.fetch_alignment(n_tokens)
+    for n_tokens in _text_buckets(programs, policy):
+        pool.fetch_steps(n_rows, n_tokens)
+
+
+def _compile_alignments(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
+    """Texts of all lengths, to be aligned."""
+    pool = DevicePool(programs, policy)
+    pool.fetch(n_slots)
+    for n_tokens in _text_buckets(programs, policy):
+        for n_windows in _batches(policy.align_limit, n_slots):
+            pool.fetch_alignment(n_tokens, n_windows)
+
+
+def _text_buckets(programs: DevicePrograms, policy: DevicePolicy) -> list[int]:
+    """Lengths of a prompt, or of a window's text, with what is around it."""
+    longest = programs.config.dims.n_text_ctx // 2 + _SPECIAL_TOKENS
+    return [n_tokens for n_tokens in policy.prompt_buckets if n_tokens <= longest]
+
+
+def _batches(limit: int, n_slots: int) -> list[int]:
+    """Numbers of windows in a call that programs are compiled for, in a pool of so many slots."""
+    return sorted({padded_entries(n) for n in range(1, min(limit, n_slots) + 1)})
 
 
 def _compile_moves(

@@ -35,11 +35,16 @@ class BatchLayout:
         for slot in slots:
             ranks.append(in_shard[slot.shard])
             in_shard[slot.shard] += 1
-        each = max(smallest, 1 << (max(in_shard) - 1).bit_length())
+        each = max(smallest, padded_entries(max(in_shard)))
         self.n_entries = each * n_shards
         self.places = [s.shard * each + rank for s, rank in zip(slots, ranks, strict=True)]
         self.slots = np.full(self.n_entries, np.iinfo(np.int32).max, np.int32)
         self.slots[self.places] = [slot.index for slot in slots]
+
+
+def padded_entries(n: int) -> int:
+    """Entries of a batch of ``n``: the power of two that holds them."""
+    return 1 << (n - 1).bit_length()
 
 
 def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_heard: int) -> Windows:

@@ -211,35 +211,43 @@ class DevicePool:
             NotKeptError: A program has to be compiled.
         """
         self.resize(n_slots, [])
-        layout, prompts = self._prompts([(_FIRST, _prompt(1))])
+        self.fetch_windows(1)
+
+    def fetch_windows(self, n_windows: int) -> None:
+        """What so many windows need that share calls, once they are encoded; after `fetch`."""
+        slots = _first_slots(n_windows)
+        layout, prompts = self._prompts([(slot, _prompt(1)) for slot in slots])
         own = self.programs.take(self._pool.cross, layout.slots)
         self.programs.put(self._pool.cross, own, layout.slots)
         self.programs.prefill(own, prompts)
 
-    def fetch_encoding(self, n_frames: int) -> None:
-        """What encodes windows of which so many frames are heard."""
+    def fetch_encoding(self, n_frames: int, n_windows: int = 1) -> None:
+        """What encodes windows of which so many frames are heard, so many in a call."""
         window = Encode(samples=np.zeros(0, np.float32), n_frames=n_frames, peak=0.0)
-        layout = BatchLayout([_FIRST], self.programs.n_shards)
-        self.programs.encode(windows_batch(layout, [window], n_frames))
+        layout = BatchLayout(_first_slots(n_windows), self.programs.n_shards)
+        self.programs.encode(windows_batch(layout, [window] * n_windows, n_frames))
 
-    def fetch_language(self) -> None:
-        """What a window needs besides if its language is asked for; after `fetch`."""
-        self._start_language(BatchLayout([_FIRST], self.programs.n_shards, smallest=2))
+    def fetch_language(self, n_windows: int = 1) -> None:
+        """What windows need besides if their language is asked for; after `fetch`."""
+        slots = _first_slots(n_windows)
+        self._start_language(BatchLayout(slots, self.programs.n_shards, smallest=2))
 
-    def fetch_steps(self, n_rows: int, n_prompt: int = 1) -> None:
-        """What it needs besides for so many texts that follow so long a prompt; after `fetch`."""
-        self.prefill([(_FIRST, _prompt(n_rows, n_prompt))])
-        self._start_steps([_FIRST])
+    def fetch_steps(self, n_rows: int, n_prompt: int = 1, n_windows: int = 1) -> None:
+        """What they need besides for so many texts after so long a prompt; after `fetch`."""
+        slots = _first_slots(n_windows)
+        self.prefill([(slot, _prompt(n_rows, n_prompt)) for slot in slots])
+        self._start_steps(slots)
 
     def fetch_longer(self, n_positions: int) -> None:
-        """What it needs besides once its texts have so many tokens; after `fetch_steps`."""
+        """What they need besides once texts have so many tokens; after `fetch_steps`."""
         self._decoding[_FIRST] = replace(self._decoding[_FIRST], n_positions=n_positions)
         self._start_steps([_FIRST])
 
-    def fetch_alignment(self, n_tokens: int) -> None:
-        """What it needs besides to align texts of so many tokens; after `fetch`."""
+    def fetch_alignment(self, n_tokens: int, n_windows: int = 1) -> None:
+        """What they need besides to align texts of so many tokens; after `fetch`."""
         text = Align(prompt=(0,), tokens=(0,) * (n_tokens - 2), n_frames=2)
-        self._start_alignment(BatchLayout([_FIRST], self.programs.n_shards), [text])
+        layout = BatchLayout(_first_slots(n_windows), self.programs.n_shards)
+        self._start_alignment(layout, [text] * n_windows)
 
     def forget(self, slot: Slot) -> None:
         """The slot has been freed or has a new window: an unread result of it is void."""
@@ -342,6 +350,10 @@ class DevicePool:
     @property
     def _n_slots(self) -> int:
         return self._pool.rows.done.shape[0] // self.programs.n_shards
+
+
+def _first_slots(n: int) -> list[Slot]:
+    return [Slot(0, index) for index in range(n)]
 
 
 def _prompt(n_rows: int, n_tokens: int = 1) -> Decode:

@@ -6,10 +6,10 @@ a process grows by hundreds of megabytes that nobody uses (figures in docs/perfo
 another C library nothing is done.
 """
 
-import ctypes
 import threading
-from functools import cache
 from time import monotonic
+
+from whisper_jax.clibrary import glibc
 
 _EVERY_S = 10.0
 """It takes about 20 ms, most of it for the threads that take the pages again."""
@@ -24,7 +24,7 @@ class FreeMemory:
 
     def give_back(self) -> None:
         """Give it back, if that was not done for some seconds."""
-        libc = _glibc()
+        libc = glibc()
         with self._lock:
             now_s = monotonic()
             if libc is None or now_s - self._last_s < _EVERY_S:
@@ -35,14 +35,3 @@ class FreeMemory:
 
 FREE_MEMORY = FreeMemory()
 """That of this process."""
-
-
-@cache
-def _glibc() -> ctypes.CDLL | None:
-    """The C library of this process, if it is glibc."""
-    try:
-        libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018 - is looked up
-    except (OSError, AttributeError, TypeError):  # TypeError: Windows has no such handle
-        return None
-    return libc

@@ -94,15 +94,15 @@ def memory_plan(
         weights=_n_bytes(weights, layout.of_params(weights), n_model),
         window=_n_bytes(slot, layout.of_state(slot), n_model),
         encoding=policy.encode_limit * (scores + hidden),
-        aligning=policy.align_limit * _alignment(dims, n_model),
+        aligning=policy.align_limit * _alignment(dims, layout),
         step=n_rows * (4 * dims.n_vocab + looks) * _FLOAT32,
     )
 
 
-def _alignment(dims: ModelDims, n_model: int) -> int:
+def _alignment(dims: ModelDims, layout: Layout) -> int:
     """Bytes that a window's text takes while it is aligned."""
     heads = len(alignment_heads(dims))
-    n_heads = dims.n_text_head // Layout(dims, n_model).n_parts("heads")
+    n_heads = dims.n_text_head // layout.n_parts("heads")
     # Of each head the attention and three steps of smoothing; scores of all heads of a layer, and
     # keys and values in float; logits, and their exponentials.
     looks = (4 * heads + 3 * n_heads) * LONGEST_TEXT * dims.n_audio_ctx

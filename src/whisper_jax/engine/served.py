@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any
 
 from whisper_jax.engine.pool import Pool
-from whisper_jax.engine.scheduler import Batch, Kind, Resize, Scheduler, Steps, Ticket, Work
-from whisper_jax.requests import Align, Decode, DetectLanguage, Encode, EngineRequest, EngineResult
+from whisper_jax.engine.scheduler import Batch, Kind, Resize, Scheduler, Slot, Steps, Ticket, Work
+from whisper_jax.requests import Encode, EngineRequest, EngineResult
 
 type Reply = Callable[[EngineResult | Exception], None]
 """Called once, on the engine's thread, with the answer or with the reason there is none."""
@@ -69,27 +69,26 @@ class Served:
                 finished = pool.resize(work.n_slots, work.moves)
             case Steps():
                 finished = pool.run(work.slots)
-            case Batch(Kind.DECODE):
-                pool.prefill([(slot, cast(Decode, self.request(t))) for t, slot in work.items])
-                return []
-            case Batch(Kind.ENCODE):
-                encoded = pool.encode(
-                    [(slot, cast(Encode, self.request(t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, encoded, strict=True)]
-            case Batch(Kind.ALIGN):
-                texts = pool.align([(slot, cast(Align, self.request(t))) for t, slot in work.items])
-                return [(t, result) for (t, _), result in zip(work.items, texts, strict=True)]
             case Batch():
-                scores = pool.detect_language(
-                    [(slot, cast(DetectLanguage, self.request(t))) for t, slot in work.items]
-                )
-                return [(t, result) for (t, _), result in zip(work.items, scores, strict=True)]
+                return self._run_batch(work)
         return [(self.scheduler.finish(slot), result) for slot, result in finished]
 
-    def request(self, ticket: Ticket) -> EngineRequest:
-        """What a ticket stands for."""
-        return self.pending[ticket.number].request
+    def _run_batch(self, work: Batch) -> list[tuple[Ticket, EngineResult]]:
+        """One call for requests of a kind; their answers, but decoding is only begun."""
+        items: list[tuple[Slot, Any]] = [
+            (slot, self.pending[ticket.number].request) for ticket, slot in work.items
+        ]
+        match work.kind:
+            case Kind.ENCODE:
+                results = self.pool.encode(items)
+            case Kind.LANGUAGE:
+                results = self.pool.detect_language(items)
+            case Kind.ALIGN:
+                results = self.pool.align(items)
+            case Kind.DECODE:
+                self.pool.prefill(items)
+                return []
+        return [(ticket, result) for (ticket, _), result in zip(work.items, results, strict=True)]
 
     @property
     def status(self) -> PoolStatus:

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from whisper_jax.checkpoints.load import load_checkpoint
 from whisper_jax.engine.compute import NumberTypes, cast_params, weight_shapes
 from whisper_jax.model.decoder import Head
 from whisper_jax.model.dims import ModelDims
@@ -63,6 +62,8 @@ def prepare_weights(checkpoint: Path, types: NumberTypes) -> PreparedWeights:
     found = None if kept is None else _read(kept, types)
     if found is not None:
         return found
+    from whisper_jax.checkpoints.load import load_checkpoint  # readers of formats: not yet needed
+
     loaded = load_checkpoint(checkpoint)
     params = cast_params(loaded.params, types)
     prepared = PreparedWeights(

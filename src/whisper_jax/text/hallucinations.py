@@ -11,7 +11,8 @@ They are held against texts in every language: a model that hears noise often wr
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -167,11 +168,11 @@ def known_hallucination(text: str) -> Kind | None:
     Case, punctuation, spaces and a year at the end count for nothing.
     """
     letters = _letters(text)
-    if _CLOSING.fullmatch(letters):
+    if _repeated("closing").fullmatch(letters):
         return "closing"
     if len(letters) <= _LONGEST_CREDIT and any(name in letters for name in _CREDITED):
         return "closing"
-    return "everyday" if _ANY.fullmatch(letters) else None
+    return "everyday" if _repeated("everyday").fullmatch(letters) else None
 
 
 def _letters(text: str) -> str:
@@ -179,12 +180,11 @@ def _letters(text: str) -> str:
     return "".join(character for character in plain if character.isalnum())
 
 
-def _repeated(tables: Iterable[Mapping[str, tuple[str, ...]]]) -> re.Pattern[str]:
+@cache  # made when it is first needed: it takes as long as the import of a library
+def _repeated(kind: Kind) -> re.Pattern[str]:
+    """Phrases of a kind once or several times over; everyday ones with closing ones among them."""
+    tables = (CLOSING_PHRASES,) if kind == "closing" else (CLOSING_PHRASES, EVERYDAY_PHRASES)
     phrases = {_letters(phrase) for table in tables for own in table.values() for phrase in own}
     # The longest first, and without a second thought: "thank you" begins "thank you for watching".
     ordered = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
     return re.compile(f"(?:(?:{'|'.join(ordered)})(?:(?:19|20)[0-9][0-9])?)++")
-
-
-_CLOSING = _repeated([CLOSING_PHRASES])
-_ANY = _repeated([CLOSING_PHRASES, EVERYDAY_PHRASES])
