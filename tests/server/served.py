@@ -209,6 +209,10 @@ class Served:
         """Send a body as it is."""
         return httpx.post(self.url + path, content=content, headers=headers, timeout=20)
 
+    def post_json(self, path: str, body: Any) -> httpx.Response:
+        """Send JSON."""
+        return httpx.post(self.url + path, json=body, timeout=20)
+
     def connect(self) -> socket.socket:
         """A connection on which anything may be sent."""
         client = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), 10)
