@@ -10,6 +10,7 @@ from engine_play import DECODE, MadeUpPool, ask, origin, said, window
 
 from whisper_jax.engine.engine import Engine
 from whisper_jax.engine.scheduler import Kind, Scheduler
+from whisper_jax.engine.served import PoolStatus
 from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
 from whisper_jax.requests import (
     Decode,
@@ -154,6 +155,71 @@ def test_two_models_share_the_thread_by_priority() -> None:
         assert fast.result(10) == said(3)
         assert slow.result(10) == said(20)
         assert second.calls.count("run") == 3
+
+
+def add_small(engine: Engine, model: str, pool: MadeUpPool) -> None:
+    limits = dict.fromkeys(Kind, 2)
+    engine.add_pool(model, pool, Scheduler(slot_buckets=(2,), n_shards=1, batch_limits=limits))
+
+
+@pytest.mark.parametrize("owners", [("a", "a"), ("a", "b")])
+def test_two_models_take_turns_whoever_asks(owners: tuple[str, str]) -> None:
+    first, second = MadeUpPool(), MadeUpPool()
+    second.calls = first.calls
+    with serving(first) as engine:
+        add_small(engine, "n", second)
+        asked = [Origin(program=n, model="mn"[n], owner=owners[n]) for n in range(2)]
+        for who, n in zip(asked, (40, 8), strict=True):
+            ask(engine, who, window(n)).result(10)
+        first.may_run.clear()
+        long, short = (ask(engine, who, DECODE) for who in asked)
+        first.may_run.set()
+        assert short.result(10) == said(8)
+        assert not long.done() or first.calls.count("run") == 48
+        assert long.result(10) == said(40)
+
+
+def test_a_pool_can_be_removed_and_added_again() -> None:
+    first, second = MadeUpPool(), MadeUpPool()
+    with serving(first) as engine:
+        add_small(engine, "n", second)
+        gone = Origin(program=1, model="n")
+        ask(engine, gone, window(3)).result(10)
+        first.may_run.clear()
+        second.may_run.clear()
+        waiting = ask(engine, gone, DECODE)
+        threading.Timer(0.1, second.may_run.set).start()
+        engine.remove_pool("n")
+        with pytest.raises(EngineClosedError, match="'n' has been closed"):
+            waiting.result(10)
+        assert not second.windows
+        with pytest.raises(EngineError, match="no pool for model 'n'"):
+            ask(engine, gone, window(3)).result(10)
+        add_small(engine, "n", second)
+        ask(engine, gone, window(4)).result(10)
+        assert engine.status("n") == PoolStatus(n_slots=2, n_windows=1)
+        engine.remove_pool("unknown")
+        first.may_run.set()
+        ask(engine, origin(0), window(2)).result(10)
+    engine.remove_pool("m")  # of a closed engine: nothing is left to do
+
+
+def test_slots_give_their_memory_back_once_nothing_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("whisper_jax.engine.engine._REST_AFTER_S", 0.05)
+    pool = MadeUpPool()
+    with serving(pool) as engine:
+        ask(engine, origin(0), window(2)).result(10)
+        threading.Event().wait(0.3)
+        assert engine.status("m").n_windows == 1, "it may still be asked for"
+        ask(engine, origin(0), Release()).result(10)
+        deadline = threading.Event()
+        while engine.status("m").n_slots and not deadline.wait(0.02):
+            pass
+        assert not pool.windows
+        ask(engine, origin(1), window(5)).result(10)
+        assert ask(engine, origin(1), DECODE).result(10) == said(5)
 
 
 @pytest.mark.parametrize("most_slots", [2, 4, 8])

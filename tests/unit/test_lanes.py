@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ from engine_play import DECODE, MadeUpPool, ask, origin, said, window
 
 from whisper_jax.engine.lanes import Lanes
 from whisper_jax.engine.scheduler import Kind, Scheduler
-from whisper_jax.errors import CancelledError, EngineClosedError
-from whisper_jax.requests import Release
+from whisper_jax.errors import CancelledError, EngineClosedError, EngineError
+from whisper_jax.requests import Origin, Release
 
 
 @contextmanager
@@ -67,6 +67,71 @@ def test_closing_closes_every_lane() -> None:
         for program in range(2):
             with pytest.raises(EngineClosedError):
                 ask(engine, origin(program), window(1))
+
+
+def guest_lanes(n_job: int) -> tuple[Lanes, list[MadeUpPool], list[MadeUpPool]]:
+    """Two lanes with small pools, and so many windows of a job."""
+    limits = dict.fromkeys(Kind, 2)
+    pools = [[MadeUpPool(), MadeUpPool()] for _ in range(2)]
+    large, small = (
+        [(pool, Scheduler(slot_buckets=(n,), n_shards=1, batch_limits=limits)) for pool in row]
+        for row, n in zip(pools, (16, 2), strict=True)
+    )
+    engine = Lanes(2)
+    engine.add_pool("m", large, small)
+    for program in range(n_job):
+        ask(engine, Origin(program=program, model="m", owner="job"), window(9)).result(10)
+    return engine, *pools
+
+
+def guest(program: int, owner: str = "guest", leads: bool = True) -> Origin:
+    return Origin(program=program, model="m", owner=owner, leads=leads)
+
+
+def windows_in(pools: list[MadeUpPool]) -> list[int]:
+    return sorted(n for pool in pools for n in pool.windows.values())
+
+
+def test_a_guest_of_a_busy_model_gets_a_small_pool() -> None:
+    engine, large, small = guest_lanes(8)
+    with closing(engine):
+        for program in range(100, 106):
+            ask(engine, guest(program), window(program)).result(10)
+        assert windows_in(small) == [100, 101, 102, 103], "as many as there are slots"
+        assert windows_in(large)[-2:] == [104, 105]
+        assert ask(engine, guest(100), DECODE).result(10) == said(100)
+        # Its next window is not its first: it goes to the others.
+        ask(engine, guest(100, leads=False), window(200)).result(10)
+        assert 200 in windows_in(large)
+        ask(engine, guest(106, "third"), window(106)).result(10)
+        assert 106 in windows_in(small)
+        status = engine.status("m")
+        assert (status.n_slots, status.n_windows, status.n_waiting) == (2 * 16 + 2 * 2, 15, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_job", "who"),
+    [
+        (7, guest(100)),  # the job has little too
+        (8, guest(100, owner="job")),
+        (8, guest(100, leads=False)),
+    ],
+)
+def test_others_do_not_get_a_small_pool(n_job: int, who: Origin) -> None:
+    engine, large, small = guest_lanes(n_job)
+    with closing(engine):
+        ask(engine, who, window(100)).result(10)
+        assert windows_in(small) == []
+        assert windows_in(large)[-1] == 100
+
+
+def test_a_removed_model_is_gone_from_every_lane() -> None:
+    engine, *_ = guest_lanes(8)
+    with closing(engine):
+        engine.remove_pool("m")
+        assert engine.status("m").n_slots == 0
+        with pytest.raises(EngineError, match="no pool for model 'm'"):
+            ask(engine, guest(0), window(1)).result(10)
 
 
 SCRIPT = """

@@ -1,5 +1,6 @@
 """The scheduler over thousands of made-up schedules, and a few told by hand."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from whisper_jax.engine.scheduler import (
     Batch,
+    Claim,
     Kind,
     LostWindowError,
     Resize,
@@ -237,6 +239,55 @@ def test_who_leads_is_decoded_before_others_are_encoded_in_a_small_pool() -> Non
     assert [t.number for work in works for t, _ in work.items] == [20]
     plan.finish(Slot(0, 0))
     assert plan.next_work() == Resize(8, tuple((Slot(0, i), Slot(0, i)) for i in range(2)))
+
+
+def test_calls_that_follow_one_another_do_not_keep_another_owner_out() -> None:
+    """Each call of the guest leads; the job has a window in its share of the slots all the same."""
+    plan = scheduler(buckets=(4,))
+    for number in range(8):
+        encode(plan, number, origin(number, owner="job"))
+    decoding: dict[Slot, int] = {}
+    most_of = dict.fromkeys(("job", "guest"), 0)
+    next_number = 100
+    n_served = {"job": 0, "guest": 0}
+    for _ in range(400):
+        if plan.n_waiting < 8:
+            owner = "guest" if next_number % 3 else "job"
+            who = Origin(program=next_number, model="m", owner=owner, leads=owner == "guest")
+            encode(plan, next_number, who)
+            next_number += 1
+        match plan.next_work():
+            case Batch(Kind.ENCODE) as batch:
+                for ticket, _ in batch.items:
+                    n_served[ticket.origin.owner] += 1
+                    plan.submit(Ticket(10_000 + ticket.number, ticket.origin, Kind.DECODE))
+            case Batch() as batch:
+                decoding |= {slot: ticket.origin.program for ticket, slot in batch.items}
+            case Steps() as steps:
+                first = steps.slots[0]
+                plan.finish(first)
+                plan.withdraw(decoding.pop(first))
+            case _:
+                pass
+        held = plan._slots_of_owners()
+        most_of = {owner: max(most, held[owner]) for owner, most in most_of.items()}
+    assert min(n_served.values()) > 0.8 * max(n_served.values()) / 2
+    assert most_of["guest"] >= 2
+
+
+def test_the_claim_names_the_owners_of_what_is_done_next() -> None:
+    plan = scheduler()
+    assert plan.claim() is None
+    for number, owner in enumerate("aab"):
+        encode(plan, number, origin(number, owner=owner, priority=int(owner == "b")))
+    assert plan.claim() == Claim(1, Counter("b"))
+    while plan.n_waiting:
+        next_batch(plan)
+    assert plan.claim() is None
+    for number in range(3):
+        plan.submit(Ticket(10 + number, origin(number, owner="aab"[number]), Kind.DECODE))
+    next_batch(plan)
+    assert plan.claim() == Claim(0, Counter("aab"))
 
 
 def test_the_pool_is_the_smallest_bucket_and_shrinks_when_windows_leave() -> None:

@@ -19,7 +19,7 @@ def check_plot(path: Path) -> None:
     Raises:
         OptionError: matplotlib is not there, or the path is no PNG in a folder that is there.
     """
-    _matplotlib()
+    load_pyplot()
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise OptionError(f"{path} cannot be drawn; give a .png file in a folder that is there")
 
@@ -37,7 +37,7 @@ def plot_report(report: BenchReport, path: Path) -> None:
     Raises:
         WhisperJaxError: The file cannot be written.
     """
-    pyplot = _matplotlib()
+    pyplot = load_pyplot()
     groups = figures.by_configuration(report.measurements)
     compared = {one: group for one, group in groups.items() if one.batch_size is None}
     sweeps = _sweeps(groups)
@@ -62,7 +62,12 @@ def plot_report(report: BenchReport, path: Path) -> None:
         pyplot.close(figure)
 
 
-def _matplotlib() -> Any:
+def load_pyplot() -> Any:
+    """What draws, without a screen.
+
+    Raises:
+        OptionError: matplotlib is not there.
+    """
     try:
         matplotlib = import_module("matplotlib")
         matplotlib.use("agg")

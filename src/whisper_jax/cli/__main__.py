@@ -27,6 +27,7 @@ _COMMANDS = {
     "evaluate": "evaluate:evaluate_command",
     "serve": "serve:serve_command",
     "bench": "bench:bench_command",
+    "bench serve": "bench_serve:bench_serve_command",
 }
 """Where each command is: a function, or the app of a command with commands of its own."""
 
@@ -84,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # A terminal that cannot show a language's letters is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if " ".join(words[:2]) in _COMMANDS:
+        words[:2] = [" ".join(words[:2])]
     if words and words[0] not in (*_COMMANDS, *_PROGRAM_OPTIONS):
         words.insert(0, "transcribe")
     if words and words[0] == "transcribe":

@@ -1,7 +1,7 @@
 """Device time shared out between owners: start-time fair queueing, with a credit for newcomers.
 
 Each owner's device seconds are counted; who had fewest goes first. Who comes back after a while
-counts as having had a little less than the one who now has least, so that it is served at once,
+counts as having had a little less than those who are being served, so that it is served at once,
 and soon is one among equals: nobody saves time up.
 """
 
@@ -19,7 +19,7 @@ class Shares:
 
     def __init__(self, credit_s: float = 2.0) -> None:
         self._credit_s = credit_s
-        self._level_s = 0.0  # what the one who was served last had had
+        self._level_s = 0.0  # the most that anybody had who was served
         self._had_s: dict[str, float] = {}
 
     def had_s(self, owner: str) -> float:
@@ -39,7 +39,7 @@ class Shares:
         """
         if not owners:
             return
-        self._level_s = max(self._level_s, self.least_s(owners))
+        self._level_s = max(self._level_s, *map(self.had_s, owners))
         n_windows = sum(owners.values())
         for owner, n in owners.items():
             self._had_s[owner] = self.had_s(owner) + seconds * n / n_windows

@@ -1,0 +1,1 @@
+"""A server under load, driven over HTTP as by its clients."""
