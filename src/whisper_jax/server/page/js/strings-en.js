@@ -34,7 +34,7 @@ export const EN = {
 
   "options.title": "Options",
   "options.language": "Spoken language",
-  "options.language.detect": "Detect",
+  "options.language.detect": "Automatic",
   "options.language.several": "Several languages",
   "options.task": "Output",
   "options.transcribe": "What is said",
