@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
-from typing import Any, Final, Literal, cast, get_args, get_type_hints
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 from whisper_jax.errors import OptionError
 from whisper_jax.formats import SUBTITLE_FORMATS, SubtitleOptions
 from whisper_jax.options import AUTO, Task, TranscribeOptions
-from whisper_jax.server.errors import as_api_error, refused
+from whisper_jax.server.errors import ApiError, as_api_error, refused
 from whisper_jax.text.languages import language_code
 
 RESPONSE_FORMATS: Final = (
@@ -32,10 +32,8 @@ OPTION_FIELDS: Final = tuple(
 )
 LAYOUT_FIELDS: Final = tuple(field.name for field in fields(SubtitleOptions))
 
-_OPENAI_FIELDS = (
-    *("model", "prompt", "response_format", "stream", "chunking_strategy"),
-    *("stream_detail",),
-)
+_OPENAI_FIELDS = (*("model", "prompt", "response_format", "stream", "stream_detail"),)
+_SINGLE = frozenset((*_OPENAI_FIELDS, *OPTION_FIELDS, *LAYOUT_FIELDS))
 _OPENAI_LISTS = ("timestamp_granularities", "languages", "keywords", "include")
 _TRANSCRIPTIONS_ONLY = ("chunking_strategy", "languages", "keywords", "include")
 _KNOWN_SPEAKERS = ("known_speaker_names", "known_speaker_references")
@@ -96,7 +94,7 @@ def read_fields(items: Sequence[tuple[str, str]], task: Task) -> Asked:
         if options.language not in (None, AUTO):
             language_code(options.language)
     except OptionError as error:
-        raise as_api_error(error) from error
+        raise _named(error, single) from error
     asked = Asked(
         model=single["model"],
         options=options,
@@ -125,11 +123,11 @@ def _sorted_out(
                 given,
                 "unsupported_parameter",
             )
-        if task == "translate" and name in _TRANSCRIPTIONS_ONLY:
+        if task == "translate" and name.partition("[")[0] in _TRANSCRIPTIONS_ONLY:
             raise refused(f"{given} is for transcriptions", given, "unsupported_parameter")
         if name in _OPENAI_LISTS:
             lists.setdefault(name, []).append(value)
-        elif given in (*_OPENAI_FIELDS, *OPTION_FIELDS, *LAYOUT_FIELDS):
+        elif given in _SINGLE or given.partition("[")[0] == _CHUNKING:
             if given in single:
                 raise refused(f"{given} is given twice", given)
             single[given] = value
@@ -141,8 +139,7 @@ def _sorted_out(
 def _options(single: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The options of the transcription by their names in `TranscribeOptions`."""
     given: dict[str, Any] = {}
-    if "chunking_strategy" in single:
-        given |= _chunking(single["chunking_strategy"])
+    given |= _chunking(single)
     for name in OPTION_FIELDS:
         if name in single and name != "temperature":
             given[name] = _value(name, single[name])
@@ -193,29 +190,51 @@ def _languages(language: str | None, languages: Sequence[str]) -> dict[str, Any]
     return {"language": names[0]}
 
 
-def _chunking(text: str) -> dict[str, Any]:
-    """OpenAI's ``chunking_strategy`` as our options of voice activity."""
-    if text in ("", AUTO):
+def _chunking(single: Mapping[str, str]) -> dict[str, Any]:
+    """OpenAI's ``chunking_strategy`` as our options of voice activity.
+
+    It is a word or JSON; OpenAI's client sends a field for each of its members instead
+    (``chunking_strategy[threshold]``).
+    """
+    parts = {
+        name.removeprefix(_CHUNKING)[1:-1]: _number_or_text(value)
+        for name, value in single.items()
+        if name.startswith(f"{_CHUNKING}[")
+    }
+    text = single.get(_CHUNKING, AUTO)
+    if not parts:
+        try:
+            parts = AUTO if text in ("", AUTO) else json.loads(text)
+        except (ValueError, RecursionError):
+            parts = text
+    if parts == AUTO:
         return {}
-    problem = refused(
-        'chunking_strategy is "auto" or {"type": "server_vad", "threshold": …, '
-        '"prefix_padding_ms": …, "silence_duration_ms": …}',
-        "chunking_strategy",
-    )
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        raise problem from None
-    if parsed == AUTO:
-        return {}
-    if not isinstance(parsed, dict):
-        raise problem
-    settings = cast("dict[str, Any]", parsed)
-    if settings.pop("type", None) != "server_vad" or not settings.keys() <= _SERVER_VAD.keys():
-        raise problem
+    if not isinstance(parts, dict) or parts.get("type") != "server_vad":
+        raise _no_chunking()
+    settings = {name: value for name, value in parts.items() if name != "type"}
+    if not settings.keys() <= _SERVER_VAD.keys():
+        raise _no_chunking()
     return {"vad_filter": True} | {_SERVER_VAD[name]: value for name, value in settings.items()}
 
 
+def _no_chunking() -> ApiError:
+    return refused(
+        'chunking_strategy is "auto" or {"type": "server_vad", "threshold": …, '
+        '"prefix_padding_ms": …, "silence_duration_ms": …}',
+        _CHUNKING,
+    )
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+_CHUNKING = "chunking_strategy"
 _SERVER_VAD = {
     "threshold": "vad_threshold",
     "prefix_padding_ms": "vad_speech_pad_ms",
@@ -263,6 +282,13 @@ def _require_together(
             raise refused(f"{name} is for {', '.join(SUBTITLE_FORMATS)}", name)
     if asked.layout.needs_words and not asked.options.word_timestamps:
         raise refused(f"{asked.layout.needs_words[0]} needs word_timestamps", "word_timestamps")
+
+
+def _named(error: OptionError, single: Mapping[str, str]) -> ApiError:
+    """The error with the name of the field that the client gave."""
+    known = as_api_error(error)
+    is_openai = known.param in _SERVER_VAD.values() and known.param not in single
+    return refused(known.message, _CHUNKING) if is_openai else known
 
 
 def _value(name: str, text: str) -> Any:

@@ -60,8 +60,6 @@ class Guard:
                 await error.response()(scope, passage.receive, passage.send)
                 return
             await self._app(scope, passage.receive, passage.send)
-        except _ReaderGoneError:
-            scope["state"]["code"] = "slow_reader"
         except Exception:
             LOGGER.exception("failed", extra={"fields": {"request_id": passage.request_id}})
             if passage.status is None:
@@ -138,10 +136,6 @@ def note_error(scope: Scope, error: ApiError) -> None:
     scope["state"]["code"] = error.code or f"status_{error.status}"
 
 
-class _ReaderGoneError(Exception):
-    """A client does not read its answer."""
-
-
 @final
 class _Passage:
     """One request's way in and out."""
@@ -189,11 +183,7 @@ class _Passage:
         return message
 
     async def send(self, message: Message) -> None:
-        """Part of the answer.
-
-        Raises:
-            _ReaderGoneError: The client does not take it.
-        """
+        """Part of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -204,10 +194,7 @@ class _Passage:
             headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
             if self.status == 408:
                 headers["Connection"] = "close"
-        try:
-            await asyncio.wait_for(self._send(message), self._settings.send_timeout_s)
-        except TimeoutError:
-            raise _ReaderGoneError from None
+        await self._send(message)
 
     def _too_large(self) -> ApiError:
         return ApiError(

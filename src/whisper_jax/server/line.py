@@ -117,13 +117,13 @@ class Line:
         """How many requests go before it, and itself: whenever that changes, until it is let in."""
         told = 0
         while not ticket.is_running:
+            # Cleared before it is looked at: what changes from here on is not missed.
+            ticket.changed.clear()
             position = self._position(ticket)
             if position != told:
                 told = position
                 yield position
-            ticket.changed.clear()
-            if not ticket.is_running:
-                await ticket.changed.wait()
+            await ticket.changed.wait()
 
     def leave(self, ticket: Ticket) -> None:
         """It is done, or given up; a second call does nothing."""

@@ -11,16 +11,19 @@ from whisper_jax.server.logs import log_event
 
 HEAD_TIMEOUT_S: Final = 15.0
 """Seconds that a client has for the head of a request."""
+SEND_TIMEOUT_S: Final = 60.0
+"""Seconds that a client may take to read some of an answer when there is much to read."""
 
 
 class TimedProtocol(H11Protocol):
-    """uvicorn's protocol, which waits for a request's head for ever, with a limit to that.
+    """uvicorn's protocol, which waits for ever for a request's head and for a reader, with limits.
 
     A connection that sends nothing, or a byte now and then, would stay open: enough of them, and
-    nobody else gets in ("slowloris").
+    nobody else gets in ("slowloris"). So would one that does not read what it asked for.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A client has connected."""
@@ -30,6 +33,7 @@ class TimedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has left."""
         self._stop_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -39,6 +43,26 @@ class TimedProtocol(H11Protocol):
             self._stop_timer()
         elif self._head_timer is None:
             self._time_head()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is answered."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._abort)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def _abort(self) -> None:
+        log_event("slow reader", logging.WARNING, owner=self.client[0] if self.client else None)
+        # Closing would wait until all has been read.
+        self.transport.abort()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _time_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)

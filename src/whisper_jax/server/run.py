@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -21,6 +23,7 @@ _LAST_ANSWERS_S = 5
 """Seconds for the answers of what was stopped to get out."""
 _KEEP_ALIVE_S = 15
 _MAX_HEAD_BYTES = 32 * 1024
+_MAX_PORT = 65_535
 _MANY_FILES = 65_536
 _SPARE_CONNECTIONS = 256
 """Connections beyond those of requests for work: of pages, probes and those that idle."""
@@ -46,8 +49,9 @@ def run_server(
         WhisperJaxError: The first model cannot be loaded.
     """
     _allow_many_files()
-    with listener or listen(settings.host, settings.port) as listener:
-        asyncio.run(_serve(models, settings, listener, stop or threading.Event()))
+    stop = stop or threading.Event()
+    with listener or listen(settings.host, settings.port) as listener, _stopped_by_signals(stop):
+        asyncio.run(_serve(models, settings, listener, stop))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -56,6 +60,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: The address cannot be had.
     """
+    if not 0 <= port <= _MAX_PORT:
+        raise OptionError(f"cannot listen on port {port}; give 0 to {_MAX_PORT}")
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
@@ -66,7 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise OptionError(f"cannot listen on {host} port {port}: {error}") from error
     return listener
@@ -82,6 +88,25 @@ def _allow_many_files() -> None:
     wanted = min(hard, _MANY_FILES) if hard != resource.RLIM_INFINITY else _MANY_FILES
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Signals set ``stop``.
+
+    uvicorn has handlers of its own while it serves, and raises the signals again when it is done:
+    without these, they would end the process before the models are closed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGTERM, signal.SIGINT)
+    former = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, former, strict=True):
+            signal.signal(number, handler)
 
 
 async def _serve(

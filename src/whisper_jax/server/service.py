@@ -1,6 +1,7 @@
 """Everything behind the paths: one recording from its form to its answer."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from time import perf_counter
 from typing import Any, final
@@ -49,13 +50,14 @@ class Service:
         self.metrics = Metrics(self._line, models)
         self._rates = Rates(settings.requests_per_minute)
         self._work = Work(models, self._line, max_running=settings.max_running)
+        self._stopped = asyncio.Event()
         self.is_ready = False
         self.failure: Exception | None = None
 
     @property
     def is_stopping(self) -> bool:
         """Whether what is under way has been told to end."""
-        return self._work.is_stopping
+        return self._stopped.is_set()
 
     @property
     def n_under_way(self) -> int:
@@ -83,6 +85,7 @@ class Service:
 
     def stop(self) -> None:
         """End what is under way and refuse what comes."""
+        self._stopped.set()
         self._work.stop()
 
     async def close(self) -> None:
@@ -106,7 +109,8 @@ class Service:
         self._rates.take(owner)
         self._line.arrive(owner)
         try:
-            texts, upload = await read_form(request, max_duration_s=self.settings.max_duration_s)
+            form = read_form(request, max_duration_s=self.settings.max_duration_s)
+            texts, upload = await self._before_stop(form)
         finally:
             self._line.leave_arrival(owner)
         try:
@@ -121,6 +125,20 @@ class Service:
         if asked.streams:
             return await self._streamed(request, asked, work)
         return await while_there(request.receive, _whole(asked, work)) or client_left()
+
+    async def _before_stop[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something, unless the server is told to stop meanwhile."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise stopping()
+            return task.result()
+        finally:
+            stopped.cancel()
+            task.cancel()
+            await asyncio.wait({task, stopped})
 
     def _model(self, name: str) -> str:
         model = self.settings.model_of(name)

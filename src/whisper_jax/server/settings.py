@@ -28,7 +28,6 @@ class ServerSettings:
         requests_per_minute: Most requests of one key in a minute; None sets no limit.
         upload_timeout_s: Seconds that a client may take for nothing, and in all for its upload
             beyond those that it needs at `MIN_UPLOAD_RATE`.
-        send_timeout_s: Seconds that a client may take to read the next part of an answer.
         stop_timeout_s: Seconds that requests have to finish after the server was told to stop.
         cors_origins: Origins of web pages elsewhere that may use the server.
     """
@@ -46,7 +45,6 @@ class ServerSettings:
     max_waiting_per_key: int = 128
     requests_per_minute: int | None = None
     upload_timeout_s: float = 30.0
-    send_timeout_s: float = 60.0
     stop_timeout_s: float = 30.0
     cors_origins: tuple[str, ...] = ()
 
@@ -60,7 +58,7 @@ class ServerSettings:
             _require(name not in self.models, f"the alias {name!r} is the name of a model")
         for name in ("max_upload_bytes", "max_running", "max_waiting", "max_waiting_per_key"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("max_duration_s", "upload_timeout_s", "send_timeout_s"):
+        for name in ("max_duration_s", "upload_timeout_s"):
             _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; give more than 0")
         _require(self.stop_timeout_s >= 0, f"stop_timeout_s is {self.stop_timeout_s}")
         rate = self.requests_per_minute

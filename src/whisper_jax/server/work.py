@@ -150,7 +150,6 @@ class Work:
         self._models = models
         self._runs: set[_Run] = set()
         self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="whisper-jax-request")
-        self.is_stopping = False
 
     async def follow(
         self, asked: Asked, model: str, upload: Upload, owner: str
@@ -189,7 +188,6 @@ class Work:
 
     def stop(self) -> None:
         """End all that is under way; what was final is told."""
-        self.is_stopping = True
         for run in self._runs:
             run.is_stopped = True
             run.cancel.set()
