@@ -175,7 +175,7 @@ def test_errors_of_ours_have_a_status(error, status, code):
     assert "secret" not in known.message
 
 
-def test_random_requests_get_what_the_schema_says(server: Served):
+def test_random_requests_get_what_the_schema_says(server: Served, tmp_path: Path):
     checks = "not_a_server_error,status_code_conformance,response_schema_conformance"
     done = subprocess.run(
         [
@@ -184,6 +184,7 @@ def test_random_requests_get_what_the_schema_says(server: Served):
             *("--checks", checks, "--request-timeout", "10", "--phases", "coverage,fuzzing"),
             *("--no-color", "--generation-database", "none"),
         ],
+        cwd=tmp_path,  # it keeps a folder of what it found
         capture_output=True,
         text=True,
         timeout=240,
