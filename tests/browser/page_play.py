@@ -1,5 +1,6 @@
 """What several tests do with the page."""
 
+import wave
 from pathlib import Path
 
 import av
@@ -53,3 +54,26 @@ def write_video(path: Path) -> Path:
                 target.mux(sound.encode(piece))
         target.mux(sound.encode(None))
     return path
+
+
+def write_call(path: Path) -> Path:
+    """A call as WAV: jfk on the left, and lj on the right once it is over."""
+    left, right = (samples_of(DATA / name) for name in ("jfk.flac", "lj.flac"))
+    sides = np.zeros((left.size + right.size, 2), np.int16)
+    sides[: left.size, 0] = left
+    sides[left.size :, 1] = right
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(sides.tobytes())
+    return path
+
+
+def samples_of(path: Path) -> np.ndarray:
+    """The samples of a clip with one channel at 16 kHz."""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+    with av.open(str(path)) as source:
+        frames = [*source.decode(audio=0), None]
+        pieces = [piece.to_ndarray() for frame in frames for piece in resampler.resample(frame)]
+    return np.concatenate(pieces, axis=1)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysubs2
 import webvtt
-from page_play import DONE_MS, add, text_of, transcribed, wait_until_done, write_video
+from page_play import add, text_of, transcribed, wait_until_done, write_call, write_video
 from playwright.sync_api import Page, expect
 
 SEEN = """
@@ -66,7 +66,7 @@ def test_a_click_on_a_word_plays_from_there(page: Page):
 
 
 def test_keys_go_through_lines_and_words(page: Page):
-    transcribed(page, "lj_long.mp3")
+    transcribed(page)
     page.locator(".time").nth(1).focus()
     page.keyboard.press("ArrowUp")
     expect(page.locator(".time").first).to_be_focused()
@@ -247,7 +247,37 @@ def test_a_video_is_shown(page: Page, tmp_path: Path):
     assert "fellow Americans" in text_of(page)
 
 
+def test_each_channel_is_a_speaker(page: Page, tmp_path: Path):
+    page.click(".more summary")
+    page.check("[name=split]")
+    add(page, write_call(tmp_path / "call.wav"))
+    wait_until_done(page)
+    spoken = page.locator(".said").all_inner_texts()
+    assert any(said.startswith("Speaker 1") and "fellow" in said for said in spoken)
+    assert any(said.startswith("Speaker 2") and "letter" in said for said in spoken)
+
+
+def test_files_are_dropped_anywhere(new_page: Callable[..., Page]):
+    page = new_page(allowed="status of 400")
+    page.evaluate(
+        """() => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File(["no recording"], "notes.txt"));
+          const of = { dataTransfer, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent("dragover", of));
+          window.words = document.querySelector(".drop-words").innerText;
+          window.isTaken = !document.body.dispatchEvent(new DragEvent("drop", of));
+        }"""
+    )
+    assert page.evaluate("[window.words.trim(), window.isTaken]") == ["Let go to add them", True]
+    expect(page.locator(".job-name")).to_have_text("notes.txt")
+    expect(page.locator(".drop-words")).to_have_text("Drop files here")
+
+
 def test_all_the_while_the_list_says_what_goes_on(page: Page):
     transcribed(page)
     expect(page.locator("#announcer")).to_have_text("jfk.flac is done.")
-    expect(page.locator(".job-words")).to_contain_text("done in", timeout=DONE_MS)
+    expect(page.locator(".job-words")).to_contain_text("done in")
+    page.get_by_role("button", name="Remove jfk.flac").click()
+    expect(page.locator("#choose")).to_be_focused()
+    expect(page.locator("body")).to_have_attribute("data-view", "home")

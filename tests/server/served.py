@@ -21,7 +21,7 @@ from whisper_jax.errors import CancelledError
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.server.run import listen, run_server
 from whisper_jax.server.settings import ServerSettings
-from whisper_jax.shelf import ModelStatus
+from whisper_jax.shelf import Models, ModelStatus
 from whisper_jax.types import Segment, Transcript, Word
 
 RATE = 16_000
@@ -172,7 +172,7 @@ class Served:
     """
 
     url: str
-    models: CountingModels
+    models: Any
     stop: threading.Event
     thread: threading.Thread
     errors: list[BaseException] = field(default_factory=list)
@@ -209,6 +209,10 @@ class Served:
         """Send a body as it is."""
         return httpx.post(self.url + path, content=content, headers=headers, timeout=20)
 
+    def post_json(self, path: str, body: Any) -> httpx.Response:
+        """Send JSON."""
+        return httpx.post(self.url + path, json=body, timeout=20)
+
     def connect(self) -> socket.socket:
         """A connection on which anything may be sent."""
         client = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), 10)
@@ -244,7 +248,7 @@ class Served:
 
 @contextmanager
 def serving(
-    models: CountingModels | None = None, *, waits: bool = True, **settings: Any
+    models: CountingModels | Models | None = None, *, waits: bool = True, **settings: Any
 ) -> Iterator[Served]:
     """A server for the block; it stops at once after it."""
     models = models or CountingModels()
@@ -264,11 +268,12 @@ def serving(
     served.thread.start()
     try:
         if waits:
-            until(lambda: served.get("/ready").status_code == 200)
+            until(lambda: served.get("/ready").status_code == 200, 60)
         yield served
     finally:
         stop.set()
-        models.may_load.set()
+        if isinstance(models, CountingModels):
+            models.may_load.set()
         served.thread.join(20)
         assert not served.thread.is_alive()
 

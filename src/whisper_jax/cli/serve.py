@@ -1,5 +1,6 @@
 """``whisper-jax serve``: OpenAI's audio API and a web page, for many clients."""
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -148,7 +149,7 @@ def serve_command(
             warms_up=warmup,
             host=host,
             port=port,
-            max_upload_bytes=round(max_upload_mib * _MIB),
+            max_upload_bytes=_bytes(max_upload_mib),
             max_duration_s=max_duration,
             max_running=max_running,
             max_waiting=max_waiting,
@@ -185,6 +186,12 @@ def _serve(
         settings.models, device=device, compute_type=compute_type, batch_size=batch_size
     )
     run_server(models, settings)
+
+
+def _bytes(mib: float) -> int:
+    if not 0 < mib <= _MIB:
+        raise OptionError(f"--max-upload-mib is {mib}; give a number above 0, up to {_MIB}")
+    return math.ceil(mib * _MIB)
 
 
 def _alias(text: str) -> tuple[str, str]:

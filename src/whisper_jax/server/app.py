@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -19,7 +19,7 @@ from whisper_jax.errors import WhisperJaxError
 from whisper_jax.server import schema
 from whisper_jax.server.errors import ApiError, as_api_error
 from whisper_jax.server.guard import Guard, note_error
-from whisper_jax.server.rendering import RenderRequest, rendered
+from whisper_jax.server.rendering import rendered
 from whisper_jax.server.service import Service
 from whisper_jax.text.languages import LANGUAGES
 
@@ -45,7 +45,7 @@ def make_app(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    for kind in (ApiError, WhisperJaxError, HTTPException, RequestValidationError):
+    for kind in (ApiError, WhisperJaxError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     _add_audio(app, service)
     _add_facts(app, service)
@@ -83,10 +83,14 @@ def _add_audio(app: FastAPI, service: Service) -> None:
         """Write what is said in a recording, in English."""
         return await service.transcribe(request, "translate")
 
-    @app.post("/v1/transcripts/render", responses=schema.RENDERED)
-    def render_transcript(given: RenderRequest) -> Response:
+    @app.post(
+        "/v1/transcripts/render", openapi_extra=schema.render_body(), responses=schema.RENDERED
+    )
+    async def render_transcript(request: Request) -> Response:
         """Make a file of a transcript, which may have been edited."""
-        return PlainTextResponse(rendered(given))
+        # Read here and not by FastAPI, to which a body that is too large is one it cannot parse.
+        body = await request.body()
+        return PlainTextResponse(await run_in_threadpool(rendered, body))
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:
@@ -154,11 +158,13 @@ def _add_page(app: FastAPI) -> None:
     ):
         mimetypes.add_type(kind, suffix)
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(PAGE / "index.html")
+    files = StaticFiles(directory=PAGE)
 
-    app.mount("/static", StaticFiles(directory=PAGE, check_dir=False))
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    app.mount("/static", files)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -172,17 +178,9 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             headers = dict(error.headers or {})
         case HTTPException():
             known = ApiError(error.status_code, str(error.detail))
-        case RequestValidationError():
-            known = _invalid(error)
         case _:
             known = as_api_error(error)
     note_error(request.scope, known)
     response = known.response()
     response.headers.update(headers)
     return response
-
-
-def _invalid(error: RequestValidationError) -> ApiError:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:])
-    return ApiError(400, f"{place}: {first['msg']}", param=place or None, code="invalid_value")

@@ -41,11 +41,8 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
 
 
 def set_up_logs(level: str) -> None:
-    """Have everything logged on stderr in JSON, uvicorn's lines too."""
+    """Have this server's lines, and warnings of all others, logged on stderr in JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    LOGGER.setLevel(level.upper())

@@ -1,7 +1,7 @@
 """What the OpenAPI document says of the paths that FastAPI cannot see into."""
 
 from dataclasses import MISSING, fields
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 from whisper_jax.formats import SubtitleOptions
 from whisper_jax.options import Task, TranscribeOptions
@@ -11,6 +11,7 @@ from whisper_jax.server.fields import (
     OPTION_FIELDS,
     RESPONSE_FORMATS,
 )
+from whisper_jax.server.rendering import RenderRequest
 
 _ERROR = {
     "type": "object",
@@ -160,6 +161,29 @@ def form(task: Task) -> dict[str, Any]:
     schema = {"type": "object", "required": ["file", "model"], "properties": properties}
     content = {"multipart/form-data": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def render_body() -> dict[str, Any]:
+    """The body of a request for a file."""
+    # Within the body, whose schema has its definitions beside it.
+    schema = RenderRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = schema.pop("$defs")
+    content = {"application/json": {"schema": _inlined(schema, schemas)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(schema: Any, schemas: dict[str, Any]) -> Any:
+    """A schema with its references replaced by what they stand for; it has no cycles."""
+    match schema:
+        case {"$ref": str(reference), **others}:
+            return _inlined(schemas[reference.rpartition("/")[2]], schemas) | others
+        case dict():
+            members = cast("dict[str, Any]", schema).items()
+            return {name: _inlined(value, schemas) for name, value in members}
+        case list():
+            return [_inlined(value, schemas) for value in cast("list[Any]", schema)]
+        case _:
+            return schema
 
 
 def _property(hint: Any, default: Any) -> dict[str, Any]:

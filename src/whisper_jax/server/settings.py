@@ -58,9 +58,10 @@ class ServerSettings:
             _require(name not in self.models, f"the alias {name!r} is the name of a model")
         for name in ("max_upload_bytes", "max_running", "max_waiting", "max_waiting_per_key"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("max_duration_s", "upload_timeout_s"):
-            _require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; give more than 0")
-        _require(self.stop_timeout_s >= 0, f"stop_timeout_s is {self.stop_timeout_s}")
+        for name in ("max_duration_s", "upload_timeout_s", "stop_timeout_s"):
+            value = getattr(self, name)
+            is_right = 0 <= value <= _MOST_S and (value > 0 or name == "stop_timeout_s")
+            _require(is_right, f"{name} is {value}; give a number above 0, up to {_MOST_S:.0f}")
         rate = self.requests_per_minute
         _require(rate is None or rate >= 1, f"requests_per_minute is {rate}; give 1 or more")
         for origin in self.cors_origins:
@@ -93,6 +94,10 @@ WHISPER_1 = "whisper-1"
 MIN_UPLOAD_RATE = 2000
 """Bytes a second that an upload must reach in the long run: less than speech takes in any format
 that is in use."""
+
+
+_MOST_S = 1e7
+"""Four months: nobody means to wait for longer."""
 
 
 def is_loopback(host: str) -> bool:

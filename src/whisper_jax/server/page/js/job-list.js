@@ -55,7 +55,11 @@ function isRunning(job) {
 }
 
 function remove(job) {
+  const { card } = cards.get(job);
+  const neighbour = card.nextElementSibling ?? card.previousElementSibling;
   const putBack = removeJob(job);
+  // The button that had the focus is gone.
+  (neighbour?.firstChild ?? byId("choose")).focus();
   const action = { words: t("jobs.undo"), act: putBack };
   notice(t("jobs.removed", { name: job.name }), action);
 }

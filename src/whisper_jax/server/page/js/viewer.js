@@ -22,7 +22,11 @@ export function setUpViewer() {
   setUpTranscript(openSearch);
   setUpDownloads();
   byId("copy").addEventListener("click", copy);
-  byId("state-retry").addEventListener("click", () => retry(selectedJob()));
+  byId("state-retry").addEventListener("click", () => {
+    retry(selectedJob());
+    // The button that had the focus is gone.
+    byId("viewer-title").focus({ preventScroll: true });
+  });
   byId("media").addEventListener("error", later);
   onTime((time_s) => light(time_s, !byId("media").paused));
   onJobs((event, job) => {
