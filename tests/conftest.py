@@ -1,22 +1,13 @@
 """What all tests share: array shapes checked at run time, and the published weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from beartype import beartype
 from jaxtyping import install_import_hook
 
-
-def check_call[F: Callable[..., Any]](function: F) -> F:
-    """Check a function's annotations, shapes included, at every call.
-
-    The records' constructors go free: `jax.tree.map` builds the same records of shapes, of
-    shardings and of what is not there yet.
-    """
-    return function if function.__name__ == "__init__" else beartype(function)
-
+from call_checks import check_call
 
 # Before anything imports them.
 install_import_hook(
@@ -26,7 +17,7 @@ install_import_hook(
         "whisper_jax.audio.logmel",
         "whisper_jax.speech.vad",
     ],
-    f"{__name__}.{check_call.__name__}",
+    f"{check_call.__module__}.{check_call.__name__}",
 )
 
 if TYPE_CHECKING:

@@ -2,12 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +10,9 @@ from urllib.parse import urlsplit
 import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from served_address import serving
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
-START_S = 180
 # Chromium itself asks hosts of its maker for updates unless it is told not to.
 ARGUMENTS = (
     "--no-sandbox",
@@ -49,41 +43,6 @@ def server(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield address
 
 
-class serving:  # noqa: N801 - used as a statement
-    """``with serving(folder, …) as address``: the command, as somebody would start it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        port = self.address.rpartition(":")[2]
-        command = Path(sys.executable).with_name("whisper-jax")
-        self._command = [command, "serve", "--model", "base", "--port", port, *arguments]
-        self._log = folder / "server.log"
-
-    def __enter__(self) -> str:
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        begun_s = time.monotonic()
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() - begun_s > START_S:
-                self.__exit__()
-                pytest.fail(f"the server did not start: {self._log.read_text()}")
-            time.sleep(0.1)
-        return self.address
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=60)
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/ready", timeout=5) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
-
-
 @pytest.fixture(scope="session")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the browser hears from its microphone: jfk again and again, as a WAV."""
@@ -98,9 +57,13 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(microphone: Path) -> Iterator[Browser]:
-    """Debian's Chromium, or whichever WHISPER_JAX_CHROMIUM names."""
+    """Debian's Chromium, or whichever WHISPER_JAX_CHROMIUM names.
+
+    It does not outlive its module: Playwright keeps an event loop running on this thread, where
+    other tests start their own.
+    """
     named = os.environ.get("WHISPER_JAX_CHROMIUM")
     path = named or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from page_play import add, text_of, transcribed, wait_until_done
 from playwright.sync_api import Page, Route, expect
-
-from conftest import serving
+from served_address import serving
 
 OpenPage = Callable[..., Page]
 TRANSCRIPTIONS = "**/v1/audio/transcriptions"

@@ -113,6 +113,18 @@ def test_the_whole_line_is_bounded():
         assert [one.result(10).status_code for one in begun] == [200, 200]
 
 
+def test_requests_that_come_while_many_run_hold_less_audio():
+    with serving(max_running=20) as server:
+        server.models.whisper.gate.clear()
+        begun = []
+        for n in range(1, 7):
+            begun.append(server.begin())
+            until(lambda n=n: server.models.whisper.n_active == n)
+        server.models.whisper.gate.set()
+        assert {one.result(10).status_code for one in begun} == {200}
+        assert server.models.whisper.batch_sizes == [None, None, None, None, 25, 21]
+
+
 def test_a_slow_upload_is_given_up():
     with serving(upload_timeout_s=0.3) as server:
         with server.connect() as client:
@@ -120,7 +132,7 @@ def test_a_slow_upload_is_given_up():
                 b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
                 b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 99999\r\n\r\n--x"
             )
-            answer = client.recv(65536)
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
         assert b"408" in answer.splitlines()[0]
         assert b"upload_timeout" in answer
         until(lambda: server.metric("whisper_jax_uploading_requests") == 0)
