@@ -203,6 +203,7 @@ class Whisper:
         owner: str,
         priority: int = 0,
         cancel: threading.Event | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> Generator[FileProgress | Transcript]:
         """Transcribe one recording, and tell how far it is; for servers with many callers.
@@ -213,6 +214,7 @@ class Whisper:
                 many calls each of them makes.
             priority: Whose calls go first, whoever makes them: the greater number.
             cancel: As in `transcribe`.
+            batch_size: As in `transcribe`; it bounds the audio that is held in memory, too.
             options: Fields of `whisper_jax.options.TranscribeOptions`.
 
         Returns:
@@ -225,7 +227,9 @@ class Whisper:
             AudioError: The recording cannot be read: raised by the iteration, as are the others.
             CancelledError: ``cancel`` was set.
         """
-        caller = _Caller(owner=owner, priority=priority, listens=True, cancel=cancel)
+        caller = _Caller(
+            owner=owner, priority=priority, listens=True, cancel=cancel, batch_size=batch_size
+        )
         return followed(self._run([audio], options, caller))
 
     def align(

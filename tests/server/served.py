@@ -34,6 +34,7 @@ class CountingWhisper:
         gate: While it is clear, nobody gets beyond the first second.
         padding: Follows every number.
         asked: Owner and options of every call.
+        batch_sizes: The most windows at once of every call.
         n_active: Calls under way.
     """
 
@@ -44,6 +45,7 @@ class CountingWhisper:
         self.failure: Exception | None = None
         self.n_active = 0
         self.n_warmups = 0
+        self.batch_sizes: list[int | None] = []
         self.padding = ""
 
     def warmup(self) -> None:
@@ -56,10 +58,12 @@ class CountingWhisper:
         owner: str,
         priority: int = 0,
         cancel: threading.Event | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> Generator[FileProgress | Transcript]:
         given = TranscribeOptions(**options)
         self.asked.append((owner, given))
+        self.batch_sizes.append(batch_size)
         return self._follow(audio, given, cancel or threading.Event())
 
     def _follow(

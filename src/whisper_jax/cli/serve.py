@@ -127,7 +127,7 @@ def serve_command(
     cors_origin: _Origins = None,
     max_upload_mib: _MaxUpload = 1024.0,
     max_duration: _MaxDuration = 14400.0,
-    max_running: _MaxRunning = 32,
+    max_running: _MaxRunning = 96,
     max_waiting: _MaxWaiting = 512,
     max_waiting_per_key: _MaxWaitingPerKey = 128,
     requests_per_minute: _Rate = None,

@@ -40,7 +40,7 @@ class ServerSettings:
     port: int = 8000
     max_upload_bytes: int = 1 << 30
     max_duration_s: float = 4 * 3600.0
-    max_running: int = 32
+    max_running: int = 96
     max_waiting: int = 512
     max_waiting_per_key: int = 128
     requests_per_minute: int | None = None

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from whisper_jax.shelf import ModelStatus
 
 
+_FEW_RUNNING = 4
+_WINDOWS = 128
+_LEAST_WINDOWS = 8
+"""While many requests run, those that come have fewer windows each: of what is to be decoded next,
+30 s of samples are held for each window."""
+
+
 class Follows(Protocol):
     """What is asked of a model: `whisper_jax.transcribe.Whisper.follow`."""
 
@@ -32,6 +39,7 @@ class Follows(Protocol):
         owner: str,
         priority: int = 0,
         cancel: threading.Event | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> Generator[FileProgress | Transcript]:
         """Transcribe one recording and tell how far it is."""
@@ -100,14 +108,20 @@ class _Run:
         self._events: asyncio.Queue[FileProgress | Transcript | Exception] = asyncio.Queue()
         self._segments: list[Segment] = []
 
-    def drive(self, models: ModelsLike, model: str, asked: Asked, owner: str) -> None:
+    def drive(
+        self, models: ModelsLike, model: str, asked: Asked, owner: str, batch_size: int | None
+    ) -> None:
         """Transcribe; on a thread."""
         try:
             with models.use(model) as whisper:
                 if self.cancel.is_set():
                     raise CancelledError("cancelled by the caller")
                 for event in whisper.follow(
-                    self.upload, owner=owner, cancel=self.cancel, **vars(asked.options)
+                    self.upload,
+                    owner=owner,
+                    cancel=self.cancel,
+                    batch_size=batch_size,
+                    **vars(asked.options),
                 ):
                     self._tell(event)
         except Exception as error:
@@ -198,7 +212,9 @@ class Work:
 
     def _begin(self, run: _Run, ticket: Ticket, asked: Asked, model: str) -> None:
         loop = asyncio.get_running_loop()
-        done = self._threads.submit(run.drive, self._models, model, asked, ticket.owner)
+        n = self.line.n_running
+        batch_size = None if n <= _FEW_RUNNING else max(_LEAST_WINDOWS, _WINDOWS // n)
+        done = self._threads.submit(run.drive, self._models, model, asked, ticket.owner, batch_size)
 
         def note(_: object) -> None:
             with suppress(RuntimeError):  # the loop has ended
