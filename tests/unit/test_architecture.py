@@ -161,3 +161,8 @@ def test_files_and_functions_stay_short(path: Path):
         if path in FILES and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             n_lines = (node.end_lineno or 0) - node.lineno + 1
             assert n_lines <= 60, f"{path}:{node.lineno}: {node.name} has {n_lines} lines"
+
+
+def test_no_two_files_of_tests_share_a_name():
+    names = [path.stem for path in TESTS if path.name != "conftest.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

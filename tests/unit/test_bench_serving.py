@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served import KEY, FakeServer, fake_server
+from pretended_server import KEY, FakeServer, fake_server
 
 from whisper_jax.audio.encode import encode_audio
 from whisper_jax.bench.serving import scenarios

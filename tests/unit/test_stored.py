@@ -217,7 +217,7 @@ def test_weights_from_disk_are_those_that_were_converted(
             alignment_heads=None,
         )
 
-    monkeypatch.setattr(weights, "load_checkpoint", load)
+    monkeypatch.setattr("whisper_jax.checkpoints.load.load_checkpoint", load)
     plain = cast_params(params, types)
     first = weights.prepare_weights(checkpoint, types)
     second = weights.prepare_weights(checkpoint, types)
