@@ -52,6 +52,9 @@ JAX_FREE = [
     "scoring",
     "cli",
     "checkpoints.resolve",
+    "stream.collected",
+    "stream.difference",
+    "stream.fields",
 ]
 # These compute on the device: reading a result there would stall it.
 WAITS = ("block_until_ready", "item", "device_get")

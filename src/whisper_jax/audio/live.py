@@ -10,35 +10,17 @@ from typing import Any, BinaryIO, Final, final
 
 from whisper_jax.audio.container import AudioStream, FileReader, checked_url, open_container
 from whisper_jax.audio.frames import Block
+from whisper_jax.audio.live_kinds import LIVE_SCHEMES, RECONNECTIONS
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.errors import AudioError
 
 LIVE_BLOCK_SAMPLES: Final = SAMPLE_RATE // 20
 """Most samples in a block of a live source: 50 ms."""
 
-PCM_ENCODINGS: Final = (
-    "s16le",
-    "s16be",
-    "s24le",
-    "s32le",
-    "f32le",
-    "f64le",
-    "u8",
-    "mulaw",
-    "alaw",
-)
-"""How samples without a container are written, in FFmpeg's names."""
-
-LIVE_SCHEMES: Final = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps")
-"""What the URL of a stream may begin with."""
-
 OPEN_TIMEOUT_S: Final = 20.0
 """Seconds a server has to answer and to send enough to recognise the format."""
 READ_TIMEOUT_S: Final = 15.0
 """Seconds a stream may send nothing before it counts as broken off."""
-RECONNECTIONS: Final = 5
-"""How often in a row a connection is tried again."""
-
 _QUICK = {"analyzeduration": "500000"}
 """FFmpeg looks at so many microseconds before it gives anything out; by itself, at five seconds."""
 _FIRST_DELAY_S = 1.0
@@ -61,7 +43,7 @@ def open_pipe(
         file: Read as it is; its ``read`` may give less than it is asked for, and should, since
             what it waits for arrives late: give the raw file, not a buffered one.
         name: What to call it in errors.
-        encoding: One of `PCM_ENCODINGS` for samples without a container; None for any container
+        encoding: One of `whisper_jax.audio.live_kinds.PCM_ENCODINGS` for samples without a container; None for any container
             that FFmpeg recognises.
         rate: Samples a second, without a container.
         channels: Channels, without a container; they are mixed.

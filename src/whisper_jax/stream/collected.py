@@ -1,92 +1,94 @@
 """What a live stream has told so far, as a transcript."""
 
-from dataclasses import replace
-from typing import Literal, final
+from dataclasses import dataclass, field, replace
+from typing import final
 
-from whisper_jax.stream.events import (
-    Committed,
-    LiveEvent,
-    SegmentDone,
-    SpeechStarted,
-    StreamEnded,
-)
+from whisper_jax.options import Task
+from whisper_jax.stream.events import Committed, LiveEvent, SegmentDone, SpeechStarted
 from whisper_jax.types import Segment, Transcript, Word
 
 
 @final
 class Collected:
-    """Takes a stream's events in their order; the transcript is there at any time."""
+    """Takes a stream's events in their order; the transcript is there at any time.
 
-    def __init__(self, task: Literal["transcribe", "translate"] = "transcribe") -> None:
+    Attributes:
+        segments: Segments that are done and have a text, numbered from 0.
+    """
+
+    def __init__(self, task: Task = "transcribe") -> None:
         """Nothing has been told yet.
 
         Args:
             task: What the stream was asked for.
         """
-        self._task: Literal["transcribe", "translate"] = task
-        self._done: list[Segment] = []
-        self._words: list[Word] = []
-        self._text = ""
-        self._start_s = 0.0
-        self._language = ""
+        self.segments: list[Segment] = []
+        self._task: Task = task
+        self._open: dict[int, _OpenSegment] = {}
         self._heard_s = 0.0
 
-    def add(self, event: LiveEvent) -> None:
-        """Take the next event."""
+    def add(self, event: LiveEvent) -> Segment | None:
+        """Take the next event; the segment that is done with it, if it has a text."""
         match event:
             case SpeechStarted():
-                self._words, self._text, self._start_s = [], "", event.start_s
+                self._open[event.segment] = _OpenSegment(start_s=event.start_s)
             case Committed():
-                self._text += event.text
-                self._words += event.words
-                self._language = event.language
-                self._heard_s = event.heard_s
-            case SegmentDone():
-                self._words, self._text = [], ""
-                if event.segment.text.strip():
-                    self._done.append(replace(event.segment, id=len(self._done)))
-                self._heard_s = max(self._heard_s, event.segment.end)
+                self._open[event.segment].add(event)
+                self._heard_s = max(self._heard_s, event.heard_s)
+            case SegmentDone(segment=segment):
+                self._open.pop(segment.id, None)
+                self._heard_s = max(self._heard_s, segment.end)
+                if segment.text.strip():
+                    self.segments.append(replace(segment, id=len(self.segments)))
+                    return self.segments[-1]
             case _:
                 pass
-
-    @property
-    def n_segments(self) -> int:
-        """Segments that are done and have a text."""
-        return len(self._done)
+        return None
 
     def transcript(self) -> Transcript:
-        """All that is committed: segments that are done, and what the one under way has so far."""
-        segments = (*self._done, *self._under_way())
+        """All that is committed: the segments, and what those under way have so far."""
+        segments = list(self.segments)
+        for found in self._open.values():
+            if found.text.strip():
+                segments.append(found.as_segment(len(segments)))
         languages = [segment.language for segment in segments]
         return Transcript(
             text="".join(segment.text for segment in segments),
-            segments=segments,
+            segments=tuple(segments),
             language=max(languages, key=languages.count, default=""),
             language_probability=None,
             duration=self._heard_s,
             task=self._task,
         )
 
-    def _under_way(self) -> tuple[Segment, ...]:
-        if not self._text.strip():
-            return ()
-        segment = Segment(
-            id=len(self._done),
-            seek=round(self._start_s * 100),
-            start=self._start_s,
-            end=self._words[-1].end if self._words else self._heard_s,
-            text=self._text,
+
+@dataclass(kw_only=True)
+class _OpenSegment:
+    """A segment under way: what is committed of it."""
+
+    start_s: float
+    text: str = ""
+    language: str = ""
+    words: list[Word] = field(default_factory=list[Word])
+
+    def add(self, event: Committed) -> None:
+        self.text += event.text
+        self.words += event.words
+        self.language = event.language
+
+    def as_segment(self, number: int) -> Segment:
+        end_s = self.words[-1].end if self.words else self.start_s
+        return Segment(
+            id=number,
+            seek=round(self.start_s * 100),
+            start=self.start_s,
+            end=max(self.start_s, end_s),
+            text=self.text,
             tokens=(),
             temperature=0.0,
             avg_logprob=0.0,
             compression_ratio=1.0,
             no_speech_prob=0.0,
-            language=self._language,
-            words=tuple(self._words),
+            language=self.language,
+            words=tuple(self.words),
         )
-        return (segment,)
-
-
-def error_of(event: LiveEvent) -> Exception | None:
-    """Why a stream ended before its time; None for all other events."""
-    return event.error if isinstance(event, StreamEnded) else None

@@ -48,9 +48,7 @@ def finish(
         OptionError: An option cannot be honoured.
         CancelledError: It was cancelled.
     """
-    transcript = model.transcribe(
-        recording, on_progress=on_progress, cancel=cancel, **options
-    )
+    transcript = model.transcribe(recording, on_progress=on_progress, cancel=cancel, **options)
     language = transcript.language or live.language
     return Finished(
         transcript=transcript, difference=difference(live.text, transcript.text, language)
