@@ -43,8 +43,8 @@ def open_pipe(
         file: Read as it is; its ``read`` may give less than it is asked for, and should, since
             what it waits for arrives late: give the raw file, not a buffered one.
         name: What to call it in errors.
-        encoding: One of `whisper_jax.audio.live_kinds.PCM_ENCODINGS` for samples without a container; None for any container
-            that FFmpeg recognises.
+        encoding: One of `whisper_jax.audio.live_kinds.PCM_ENCODINGS`, for samples without a
+            container; None for any container that FFmpeg recognises.
         rate: Samples a second, without a container.
         channels: Channels, without a container; they are mixed.
 

@@ -91,6 +91,13 @@ def _require_ending(path: Path, name: str, endings: Sequence[str]) -> None:
         raise OptionError(f"{name} is {str(path)!r}; let it end in .{', .'.join(endings)}")
 
 
+def _writer(path: Path) -> "AudioWriter":
+    # Here and not above: this loads FFmpeg.
+    from whisper_jax.audio.encode import AudioWriter
+
+    return AudioWriter(path, path.suffix.removeprefix(".").lower())
+
+
 @final
 class LiveFiles:
     """The files of a live stream: transcripts that are renewed, and a recording that grows.
@@ -115,13 +122,9 @@ class LiveFiles:
                 tempfile.TemporaryDirectory(prefix="whisper-jax-")
             )
             self.recording = Path(folder) / "live.flac"
-        self._writer: AudioWriter | None = None
+        self._writer: "AudioWriter | None" = None
         if self.recording is not None:
-            # Here and not above: this loads FFmpeg.
-            from whisper_jax.audio.encode import AudioWriter
-
-            ending = self.recording.suffix.removeprefix(".").lower()
-            self._writer = AudioWriter(self.recording, ending)
+            self._writer = _writer(self.recording)
         self._due_s = 0.0
 
     @property
