@@ -31,6 +31,7 @@ class FakeLive:
         self.streams: list[FakeLiveStream] = []
         self.options: dict[str, Any] = {}
         self.is_closed = False
+        self.on_open: Callable[[FakeLiveStream], None] = lambda stream: None
 
     def __call__(self, model: Any) -> "FakeLive":
         """What stands for the class: there is one of it."""
@@ -48,6 +49,7 @@ class FakeLive:
         LiveOptions(**options)
         self.options = options
         self.streams.append(FakeLiveStream(on_event))
+        self.on_open(self.streams[-1])
         return self.streams[-1]
 
 

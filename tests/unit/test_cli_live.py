@@ -3,115 +3,28 @@
 import io
 import json
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_live import FakeLive, FakeLiveStream, speech
+from live_command import FakeModel, Run, fake_live, fake_model, run_live
 
 from whisper_jax.audio.decode import open_audio
-from whisper_jax.audio.encode import encode_audio
+from whisper_jax.audio.encode import AudioWriter, encode_audio
 from whisper_jax.cli import live_files
-from whisper_jax.cli.__main__ import main
-from whisper_jax.errors import EngineError, UnknownModelError
+from whisper_jax.errors import AudioError, EngineError, UnknownModelError
 from whisper_jax.stream.settings import LiveOptions
-from whisper_jax.types import Transcript
 
 TWO = "word0.0 word0.1\nword1.0\n"
 
 
-class FakeModel:
-    """Is loaded as it is told, and transcribes recordings to a given text."""
-
-    def __init__(self) -> None:
-        self.load: dict[str, Any] = {}
-        self.recording: Any = None
-        self.options: dict[str, Any] = {}
-        self.text = " word0.0 word0.1 word1.0"
-        self.failure: Exception | None = None
-
-    def load_model(self, **load: Any) -> "FakeModel":
-        self.load = load
-        if self.failure is not None:
-            raise self.failure
-        return self
-
-    def __enter__(self) -> "FakeModel":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def transcribe(self, recording: Path, *, on_progress: Any, cancel: Any, **options: Any) -> Any:
-        with open_audio(recording) as stream:
-            self.recording = np.concatenate(list(stream.blocks()))
-        self.options = options
-        words = self.text.split()
-        return Transcript(
-            text=self.text,
-            segments=tuple(
-                replace(SEGMENT, id=i, text=f" {word}", start=float(i), end=i + 1.0)
-                for i, word in enumerate(words)
-            ),
-            language="en",
-            language_probability=None,
-            duration=3.0,
-        )
-
-
-def _segment() -> Any:
-    found: list[Any] = []
-    stream = FakeLiveStream(found.append)
-    stream.send(speech(1.0))
-    return next(event.segment for event in found if type(event).__name__ == "SegmentDone")
-
-
-SEGMENT = _segment()
+model, live, run = fake_model, fake_live, run_live
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeModel:
-    fake = FakeModel()
-    module = ModuleType("whisper_jax.loading")
-    vars(module)["load_model"] = fake.load_model
-    monkeypatch.setitem(sys.modules, "whisper_jax.loading", module)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    return fake
-
-
-@pytest.fixture
-def live(monkeypatch: pytest.MonkeyPatch, model: FakeModel) -> FakeLive:
-    fake = FakeLive()
-    module = ModuleType("whisper_jax.stream.live")
-    vars(module)["Live"] = fake
-    monkeypatch.setitem(sys.modules, "whisper_jax.stream.live", module)
-    return fake
-
-
-type Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(live: FakeLive, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exit_info:
-            main(["live", *words])
-        out, err = capsys.readouterr()
-        code = exit_info.value.code
-        assert code is None or isinstance(code, int)
-        return code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def talk() -> Path:
+def talk(model: FakeModel) -> Path:
     """A recording with two segments, of two words and of one."""
     path = Path("talk.flac")
     path.write_bytes(encode_audio(speech(2.0, 1.0), "flac"))
@@ -188,14 +101,7 @@ def test_transcripts_are_renewed_while_it_goes_on(
         if Path("a.txt").exists():
             seen.add(Path("a.txt").read_text())
 
-    opened = live.open
-
-    def open_and_look(*words: Any, **options: Any) -> FakeLiveStream:
-        stream = opened(*words, **options)
-        stream.on_send = look
-        return stream
-
-    live.open = open_and_look  # pyright: ignore
+    live.on_open = lambda stream: vars(stream).update(on_send=look)
     Path("a.wav").write_bytes(encode_audio(speech(4.0, 1.0), "wav"))
     assert run("a.wav", "--speed", "4", "-o", "a.txt")[0] == 0
     assert any(text.startswith("word0.0") and "word0.3" not in text for text in seen)
@@ -256,16 +162,11 @@ def test_a_file_that_breaks_off_is_kept_and_exit_code_1(run: Run, live: FakeLive
 
 
 def test_a_failing_engine_keeps_what_was_committed(run: Run, live: FakeLive, talk: Path):
-    opened = live.open
+    def fail(stream: FakeLiveStream) -> None:
+        if stream.received_s > 3.2:
+            stream.fail(EngineError("out of memory"))
 
-    def open_and_fail(*words: Any, **options: Any) -> FakeLiveStream:
-        stream = opened(*words, **options)
-        stream.on_send = lambda stream: (
-            stream.fail(EngineError("out of memory")) if stream.received_s > 3.2 else None
-        )
-        return stream
-
-    live.open = open_and_fail  # pyright: ignore
+    live.on_open = lambda stream: vars(stream).update(on_send=fail)
     code, out, err = run("talk.flac", *FAST, "-o", "a.txt")
     assert (code, out) == (1, "word0.0 word0.1\n")
     assert err == "whisper-jax: out of memory\n"
@@ -277,17 +178,29 @@ def test_a_model_that_cannot_be_had(run: Run, talk: Path, model: FakeModel):
     assert run("talk.flac", "--model", "x") == (1, "", "whisper-jax: no model 'x'\n")
 
 
-def test_a_full_disk_does_not_end_the_captions(run: Run, talk: Path):
-    code, out, err = run("talk.flac", *FAST, "-o", "a.srt", "--record", "r.wav", "-o", "b/c.txt")
-    assert code == 0
-    Path("b/c.txt").unlink()
-    Path("b").rmdir()
-    Path("b").touch()
-    code, out, err = run("talk.flac", *FAST, "-o", "a.txt", "--record", "/dev/full.wav")
-    assert (code, out) == (2, "") or os.geteuid() == 0
-    if os.path.exists("/dev/full"):
-        Path("full.wav").symlink_to("/dev/full")
-        Path("full.wav").unlink()
+def test_a_recording_that_cannot_be_kept_does_not_end_the_captions(
+    run: Run, talk: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(writer: AudioWriter, samples: Any) -> None:
+        raise AudioError("no space left")
+
+    monkeypatch.setattr(AudioWriter, "write", fail)
+    code, out, err = run("talk.flac", *FAST, "--record", "r.flac", "--finish")
+    assert (code, out) == (1, TWO)
+    assert err.count("no space left") == 2, "said at once, and at the end"
+
+
+def test_a_transcript_that_cannot_be_written_does_not_end_the_captions(
+    run: Run, talk: Path, live: FakeLive
+):
+    def spoil(stream: FakeLiveStream) -> None:
+        Path("a.txt").mkdir(exist_ok=True)
+
+    live.on_open = lambda stream: vars(stream).update(on_send=spoil)
+    code, out, err = run("talk.flac", *FAST, "-o", "a.txt", "-o", "b.txt")
+    assert (code, out) == (1, TWO)
+    assert "cannot write 'a.txt'" in err
+    assert Path("b.txt").read_text() == TWO
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ them slowly loses nothing: a pipe or a server waits. The microphone is in `audio
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from typing import Any, BinaryIO, Final, final
 
 from whisper_jax.audio.container import AudioStream, FileReader, checked_url, open_container
@@ -41,7 +42,8 @@ def open_pipe(
 
     Args:
         file: Read as it is; its ``read`` may give less than it is asked for, and should, since
-            what it waits for arrives late: give the raw file, not a buffered one.
+            what it waits for arrives late: give the raw file, not a buffered one. It is closed
+            with the stream.
         name: What to call it in errors.
         encoding: One of `whisper_jax.audio.live_kinds.PCM_ENCODINGS`, for samples without a
             container; None for any container that FFmpeg recognises.
@@ -51,15 +53,20 @@ def open_pipe(
     Raises:
         AudioError: Nothing comes, or it is not recognised.
     """
-    reader = FileReader(file, name)
-    if not reader.peek(1):
-        raise AudioError(f"{name!r} is empty")
+    with ExitStack() as resources:
+        resources.callback(file.close)
+        reader = FileReader(file, name)
+        if not reader.peek(1):
+            raise AudioError(f"{name!r} is empty")
+        close = resources.pop_all().close
     # A playlist could name files of this machine, which whoever sent it has no right to.
     settings: dict[str, Any] = {"options": {"protocol_whitelist": "none", **_QUICK}}
     if encoding is not None:
         settings["format"] = encoding
         settings["options"] |= {"sample_rate": str(rate), "ch_layout": f"{channels}c"}
-    return open_container(reader, name=name, settings=settings, block_samples=LIVE_BLOCK_SAMPLES)
+    return open_container(
+        reader, name=name, settings=settings, close=close, block_samples=LIVE_BLOCK_SAMPLES
+    )
 
 
 def paced(stream: AudioStream, speed: float = 1.0) -> AudioStream:
