@@ -26,9 +26,14 @@ BEHIND_WIDE = Cell(text="")
 
 
 class Screen:
-    """Takes what a program writes to a terminal."""
+    """Takes what a program writes to a terminal.
 
-    def __init__(self, n_columns: int = 40, n_rows: int = 10) -> None:
+    Attributes:
+        wraps: Whether a line that is too long goes on in the next; else it is an error.
+    """
+
+    def __init__(self, n_columns: int = 40, n_rows: int = 10, *, wraps: bool = False) -> None:
+        self.wraps = wraps
         self.n_columns, self.n_rows = n_columns, n_rows
         self.history: list[list[Cell]] = []
         self.rows = [self._blank()]
@@ -100,7 +105,10 @@ class Screen:
             row[self._column - 1] = Cell(before.text + character, before.styles)
             return
         columns = 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
-        assert self._column + columns <= self.n_columns, "a line is too long"
+        if self._column + columns > self.n_columns:
+            assert self.wraps, "a line is too long"
+            self._put("\n")
+            row = self.rows[self._row]
         row[self._column] = Cell(character, self._styles)
         if columns == 2:
             row[self._column + 1] = BEHIND_WIDE

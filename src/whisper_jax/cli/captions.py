@@ -183,11 +183,11 @@ class TerminalCaptions(Captions):
 
     def show(self, status: Status) -> None:
         """Draw what can change, if it has changed."""
-        lines = [line for found in self._open.values() if found.text for line in self._lines(found)]
+        lines = self._changing()
         most = max(_LEAST_ROWS, self._console.height - _SPARE_ROWS)
         if len(lines) > most:
             self._fix_lines()
-            lines = [line for found in self._open.values() for line in self._lines(found)][-most:]
+            lines = self._changing()[-most:]
         drawn = (*lines, self._status(status))
         if drawn != self._drawn:
             self._drawn = drawn
@@ -209,6 +209,11 @@ class TerminalCaptions(Captions):
             if found.committed.strip():
                 self._print(self._lines(found))
         self._open.clear()
+
+    def _changing(self) -> list[Text]:
+        """The lines of the segments under way that have a text."""
+        spoken = [found for found in self._open.values() if found.committed or found.tentative]
+        return [line for found in spoken for line in self._lines(found)]
 
     def _fix_lines(self) -> None:
         """Let the lines of the oldest segment that stand scroll up."""
