@@ -20,6 +20,8 @@ import sys
 import termios
 import time
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 from rich.console import Console
@@ -45,11 +47,13 @@ def main() -> None:
     times_s = sorted(float(word) for word in given.at.split(",") if word)
     screen = Screen(given.columns, given.rows, wraps=True)
     title = " ".join(Path(word).name for word in given.command)
-    for name in run(given.command, screen, times_s):
-        draw(screen, given.out.with_name(f"{given.out.name}-{name}.svg"), title)
+    # Drawn afterwards: while it is drawn the command would have less of the machine.
+    seen = [(name, deepcopy(screen)) for name in run(given.command, screen, times_s)]
+    for name, shown in seen:
+        draw(shown, given.out.with_name(f"{given.out.name}-{name}.svg"), title)
 
 
-def run(command: list[str], screen: Screen, times_s: list[float]):
+def run(command: list[str], screen: Screen, times_s: list[float]) -> Iterator[str]:
     """Run it, and stop for each picture: its name."""
     process, terminal = pty.fork()
     if process == 0:

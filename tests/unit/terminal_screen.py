@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _CODE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
+_BEGUN = re.compile(r"\x1b(\[[?\d;]*)?")
 _PLAIN, _DIM, _ITALIC = "0", "2", "3"
 
 
@@ -39,10 +40,15 @@ class Screen:
         self.rows = [self._blank()]
         self._row = self._column = 0
         self._styles: frozenset[str] = frozenset()
+        self._begun = ""
 
     def write(self, text: str) -> None:
+        text, self._begun = self._begun + text, ""
         position = 0
         while position < len(text):
+            if _BEGUN.fullmatch(text, position):
+                self._begun = text[position:]  # the rest of the code is still to come
+                return
             code = _CODE.match(text, position)
             if code is not None:
                 self._obey(code[1], code[2])
