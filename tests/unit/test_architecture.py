@@ -55,6 +55,7 @@ JAX_FREE = [
     "stream.collected",
     "stream.difference",
     "stream.fields",
+    "stream.finish",
 ]
 # These compute on the device: reading a result there would stall it.
 WAITS = ("block_until_ready", "item", "device_get")

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from whisper_jax.audio.decode import AudioInput
 from whisper_jax.stream.difference import Difference, difference
-from whisper_jax.transcribe import FileProgress, Whisper
 from whisper_jax.types import Transcript
+
+if TYPE_CHECKING:
+    from whisper_jax.audio.decode import AudioInput
+    from whisper_jax.transcribe import FileProgress, Whisper
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,11 +27,11 @@ class Finished:
 
 
 def finish(
-    model: Whisper,
-    recording: AudioInput,
+    model: "Whisper",
+    recording: "AudioInput",
     live: Transcript,
     *,
-    on_progress: Callable[[FileProgress], None] | None = None,
+    on_progress: "Callable[[FileProgress], None] | None" = None,
     cancel: threading.Event | None = None,
     **options: Any,
 ) -> Finished:
