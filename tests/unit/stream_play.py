@@ -67,7 +67,7 @@ class World:
 
     def _word(self, index: int, span: tuple[int, int], *, is_whole: bool) -> HeardWord:
         return HeardWord(
-            text=self.text(index) if is_whole else " garbled.",
+            text=self.text(index) if is_whole else f" garbled{span[1] - span[0]}.",
             start=span[0],
             end=span[1],
             tokens=(2 * index + 1, 2 * index + 2) if is_whole else (GARBLED, GARBLED),
