@@ -12,6 +12,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import select
 import shutil
 import struct
@@ -87,7 +88,8 @@ def draw(screen: Screen, path: Path, title: str) -> None:
         for cell in row:
             line.append(cell.text, style=" ".join(STYLES.get(s, "") for s in sorted(cell.styles)))
         console.print(line, no_wrap=True, crop=True)
-    path.write_text(console.export_svg(title=title))
+    # Rich states the lengths of texts in characters: full-width ones would be squeezed.
+    path.write_text(re.sub(r' textLength="[^"]*"', "", console.export_svg(title=title)))
     browser = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if browser is not None:
         picture = path.with_suffix(".png")
