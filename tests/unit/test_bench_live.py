@@ -8,7 +8,8 @@ from live_bench_fake import KnowingLive, KnowingModel, words_every
 
 from whisper_jax.bench.live.plan import LivePlan, options_grid
 from whisper_jax.bench.live.report import live_grids
-from whisper_jax.bench.live.run import measure
+from whisper_jax.bench.live.results import LiveReport
+from whisper_jax.bench.live.run import Ours, measure_ours, run_all
 from whisper_jax.bench.live.tracks import Track
 from whisper_jax.evaluate.manifest import Clip
 
@@ -37,9 +38,12 @@ def test_a_measurement_from_the_plan_to_the_table() -> None:
     live, model = KnowingLive(TEXT), KnowingModel(TEXT)
     grid = options_grid(["alignment"], [0.5], [0.5], ["adapts=false"])
     plan = LivePlan(clips=(clip(),), grid=grid, speed=4.0, n_streams=(1, 2))
-    report = measure(plan, [track()], model, live, lambda: 0, lambda _: None)
-    assert report.problems == ()
-    one, two = report.runs
+    ours = Ours(model=model, live=live, n_compiled=lambda: 0)
+    runs, problems = run_all(
+        plan.ours, lambda one: measure_ours(plan, one, [track()], ours), lambda _: None
+    )
+    assert problems == []
+    one, two = runs
     assert (len(one.streams), len(two.streams)) == (1, 2)
     (figures,) = one.by_set.values()
     assert figures.rate.errors == 0
@@ -47,4 +51,5 @@ def test_a_measurement_from_the_plan_to_the_table() -> None:
     # 0.3 s of audio are played in 0.075 s, in blocks of 40 ms that take 10.
     assert 0.07 < min(figures.commit_delays_s) <= max(figures.commit_delays_s) < 0.3
     assert max(figures.first_shown_delays_s) < 0.07
+    report = LiveReport(plan=plan, runs=tuple(runs), offline=(), problems=())
     print(live_grids(report))

@@ -100,19 +100,22 @@ class LivePlan:
             raise OptionError("there is nothing to measure: give a policy, or a peer")
 
     @property
-    def configurations(self) -> list[LiveConfiguration]:
-        """What is run, in order."""
-        ours = [
+    def ours(self) -> list[LiveConfiguration]:
+        """Our configurations, in order."""
+        return [
             LiveConfiguration(system=OURS, n_streams=n, options=options)
             for options in self.grid
             for n in self.n_streams
         ]
-        theirs = [
+
+    @property
+    def theirs(self) -> list[LiveConfiguration]:
+        """The peers' configurations, in order."""
+        return [
             LiveConfiguration(system=peer, n_streams=n)
             for peer in self.peers
             for n in self.n_streams
         ]
-        return ours + theirs
 
 
 def options_grid(

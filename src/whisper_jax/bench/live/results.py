@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from whisper_jax.bench.live.metrics import StreamFigures, pooled
+from whisper_jax.bench.live.clock import PlayClock
+from whisper_jax.bench.live.metrics import (
+    StreamFigures,
+    committed_text,
+    pooled,
+    stream_figures,
+)
 from whisper_jax.bench.live.plan import LiveConfiguration, LivePlan
+from whisper_jax.bench.live.shown import Shown
+from whisper_jax.bench.live.tracks import Track
 from whisper_jax.bench.live.usage import Usage
 from whisper_jax.scoring import ErrorRate
 
@@ -24,6 +32,16 @@ class StreamResult:
     set_name: str
     text: str
     figures: StreamFigures
+
+
+def stream_result(track: Track, shown: Sequence[Shown], clock: PlayClock) -> StreamResult:
+    """What came of a stream; the arguments are those of `stream_figures`."""
+    return StreamResult(
+        name=track.name,
+        set_name=track.set_name,
+        text=committed_text(shown),
+        figures=stream_figures(track, shown, clock),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from whisper_jax.bench.live.metrics import committed_text, stream_figures
+from whisper_jax.bench.live.peer import measure_peer_streams
 from whisper_jax.bench.live.plan import LiveConfiguration, LivePlan
 from whisper_jax.bench.live.play import LiveLike, Played, play
 from whisper_jax.bench.live.reference import spoken_words
@@ -15,15 +16,15 @@ from whisper_jax.bench.live.results import (
     LiveReport,
     LiveRun,
     OfflineRates,
-    StreamResult,
     pooled_rates,
+    stream_result,
 )
 from whisper_jax.bench.live.shown import problems_of, shown_by
 from whisper_jax.bench.live.tracks import Track, read_track, shortened, tracks_of_rounds
 from whisper_jax.bench.live.usage import UsageClock
-from whisper_jax.bench.results import OURS
 from whisper_jax.bench.worker import CompileWatch
 from whisper_jax.bench.workload import recording_of
+from whisper_jax.checkpoints import resolve_model
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.errors import OptionError, WhisperJaxError
 from whisper_jax.options import AUTO
@@ -58,6 +59,21 @@ class ModelLike(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """What our streams run on.
+
+    Attributes:
+        model: The model.
+        live: Opens streams on it.
+        n_compiled: Tells how many programs have been compiled so far.
+    """
+
+    model: ModelLike
+    live: LiveLike
+    n_compiled: Callable[[], int]
+
+
 def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
     """Load the model and measure everything in a plan; peers come last, by themselves.
 
@@ -70,27 +86,45 @@ def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
         AlignmentError: A reference is not what is said.
         WhisperJaxError: The model cannot be had, or a recording not be read.
     """
+    with ExitStack() as stack:
+        ours = _load(plan, stack, progress)
+        tracks = read_tracks(plan, ours.model, progress)
+        offline = offline_rates(plan, tracks, ours.model, progress) if plan.with_offline else ()
+        runs, problems = run_all(
+            plan.ours, lambda one: measure_ours(plan, one, tracks, ours), progress
+        )
+    folder = resolve_model(plan.model)
+    more, failed = run_all(
+        plan.theirs, lambda one: (measure_peer_streams(plan, one, tracks, folder), []), progress
+    )
+    return LiveReport(
+        plan=plan,
+        runs=(*runs, *more),
+        offline=offline,
+        problems=(*problems, *failed),
+    )
+
+
+def _load(plan: LivePlan, stack: ExitStack, progress: Progress) -> Ours:
     from whisper_jax.loading import load_model
     from whisper_jax.stream.live import Live
 
-    with ExitStack() as stack:
-        progress(f"loading {plan.model}")
-        watch = CompileWatch()
-        watch.start()
-        model = stack.enter_context(
-            load_model(
-                plan.model,
-                compute_type=plan.compute_type,
-                batch_size=plan.batch_size,
-                device=plan.device,
-            )
+    progress(f"loading {plan.model}")
+    watch = CompileWatch()
+    watch.start()
+    model = stack.enter_context(
+        load_model(
+            plan.model,
+            compute_type=plan.compute_type,
+            batch_size=plan.batch_size,
+            device=plan.device,
         )
-        tracks = read_tracks(plan, model, progress)
-        live = Live(model)
-        stack.callback(live.close)
-        if plan.grid:
-            model.warmup()
-        return measure(plan, tracks, model, live, lambda: watch.n_compiled, progress)
+    )
+    if plan.ours:
+        progress("compiling what is not there yet")
+        model.warmup()
+    live = stack.enter_context(Live(model))
+    return Ours(model=model, live=live, n_compiled=lambda: watch.n_compiled)
 
 
 def read_tracks(plan: LivePlan, model: ModelLike, progress: Progress) -> list[Track]:
@@ -109,67 +143,73 @@ def read_tracks(plan: LivePlan, model: ModelLike, progress: Progress) -> list[Tr
     return tracks
 
 
-def measure(
-    plan: LivePlan,
-    tracks: Sequence[Track],
-    model: ModelLike,
-    live: LiveLike,
-    n_compiled: Callable[[], int],
+def run_all(
+    configurations: Sequence[LiveConfiguration],
+    measure: Callable[[LiveConfiguration], tuple[LiveRun, list[str]]],
     progress: Progress,
-) -> LiveReport:
-    """Measure our configurations. What fails is reported, and the rest goes on.
+) -> tuple[list[LiveRun], list[str]]:
+    """Measure configurations. One that fails is reported, and the rest goes on.
 
     Args:
-        plan: What to measure.
-        tracks: Its recordings.
-        model: Transcribes them offline, and tells what its device has done.
-        live: Opens streams on it.
-        n_compiled: How many programs have been compiled so far.
+        configurations: In order.
+        measure: Measures one, and tells what must not be.
         progress: Is told what is about to be done.
+
+    Returns:
+        Those that could be measured, and all problems.
 
     Raises:
         OptionError: An option cannot be honoured.
     """
-    problems: list[str] = []
-    offline = _offline(plan, tracks, model, progress) if plan.with_offline else ()
     runs: list[LiveRun] = []
-    for one in plan.configurations:
-        if one.system != OURS:
-            continue
-        progress(f"{one.label}, {_count(one.n_streams)}")
+    problems: list[str] = []
+    for one in configurations:
+        n_streams = "1 stream" if one.n_streams == 1 else f"{one.n_streams} streams"
+        name = f"{one.label}, {n_streams}"
+        progress(name)
         try:
-            run, failed = _measure_ours(plan, one, tracks, model, live, n_compiled)
+            run, found = measure(one)
         except OptionError:
             raise
         except WhisperJaxError as error:
-            problems.append(f"{one.label}, {_count(one.n_streams)}: {error}")
+            problems.append(f"{name}: {error}")
             continue
         runs.append(run)
-        problems += failed
-    return LiveReport(plan=plan, runs=tuple(runs), offline=offline, problems=tuple(problems))
+        problems += [f"{name}, {problem}" for problem in found]
+    return runs, problems
 
 
-def _measure_ours(
-    plan: LivePlan,
-    configuration: LiveConfiguration,
-    tracks: Sequence[Track],
-    model: ModelLike,
-    live: LiveLike,
-    n_compiled: Callable[[], int],
+def measure_ours(
+    plan: LivePlan, configuration: LiveConfiguration, tracks: Sequence[Track], ours: Ours
 ) -> tuple[LiveRun, list[str]]:
+    """Measure one configuration of ours.
+
+    Args:
+        plan: How it is played.
+        configuration: What.
+        tracks: The recordings.
+        ours: What the streams run on.
+
+    Returns:
+        The measurement, and what the streams did that they must not do.
+
+    Raises:
+        OptionError: An option cannot be honoured.
+        WhisperJaxError: A stream does not come to its end.
+    """
     options = dict(configuration.options)
     rounds = tracks_of_rounds(tracks, configuration.n_streams, plan.most_s)
     # The first of the streams' programs are fetched, or compiled, before anything is counted.
     warm = [shortened(track, _WARM_S) for track in rounds[0]]
-    play(live, warm, options, block_ms=plan.block_ms)
-    n_before, played = n_compiled(), list[Played]()
+    play(ours.live, warm, options, block_ms=plan.block_ms)
+    n_before, played = ours.n_compiled(), list[Played]()
     usages = []
     for together in rounds:
-        with UsageClock(lambda: sum(model.counts.seconds.values())) as clock:
-            played += play(live, together, options, block_ms=plan.block_ms, speed=plan.speed)
+        with UsageClock(lambda: sum(ours.model.counts.seconds.values())) as clock:
+            played += play(ours.live, together, options, block_ms=plan.block_ms, speed=plan.speed)
             usages.append(clock.usage)
-    n_late = n_compiled() - n_before
-    streams = tuple(_stream_result(one) for one in played)
+    n_late = ours.n_compiled() - n_before
+    streams = tuple(stream_result(p.track, shown_by(p.events), p.clock) for p in played)
     usage = usages[0]
     for one in usages[1:]:
         usage += one
@@ -180,28 +220,20 @@ def _measure_ours(
         most_late_s=max(one.most_late_s for one in played),
         n_compiled=n_late,
     )
-    failed = [
-        f"{configuration.label}, {_count(configuration.n_streams)}, {one.track.name}: {problem}"
-        for one in played
-        for problem in problems_of(one.events)
-    ]
-    return run, failed
+    return run, [f"{p.track.name}: {problem}" for p in played for problem in problems_of(p.events)]
 
 
-def _stream_result(played: Played) -> StreamResult:
-    shown = shown_by(played.events)
-    return StreamResult(
-        name=played.track.name,
-        set_name=played.track.set_name,
-        text=committed_text(shown),
-        figures=stream_figures(played.track, shown, played.clock),
-    )
-
-
-def _offline(
+def offline_rates(
     plan: LivePlan, tracks: Sequence[Track], model: ModelLike, progress: Progress
 ) -> tuple[OfflineRates, ...]:
-    """Errors of the model where it has all of each recording, as far as it is played."""
+    """Errors of the model where it has all of each recording, as far as it is played.
+
+    Args:
+        plan: How far that is.
+        tracks: The recordings.
+        model: Transcribes them by its defaults, and greedily.
+        progress: Is told what is about to be done.
+    """
     chosen = [track for (track,) in tracks_of_rounds(tracks, 1, plan.most_s)]
     found: list[OfflineRates] = []
     for decoding, options in _OFFLINE.items():
@@ -220,7 +252,3 @@ def _offline(
 def _text(model: ModelLike, track: Track, options: dict[str, Any]) -> str:
     samples = np.ascontiguousarray(track.samples)
     return model.transcribe(samples, language=track.language or AUTO, **options).text
-
-
-def _count(n_streams: int) -> str:
-    return "1 stream" if n_streams == 1 else f"{n_streams} streams"
