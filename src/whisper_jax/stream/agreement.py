@@ -5,7 +5,7 @@ hypothesis is what follows them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +17,9 @@ class HeardWord:
         start: Its first 10 ms frame in the stream.
         end: One past its last.
         tokens: What it is made of.
-        probability: Mean probability of these.
+        probability: Mean probability of its tokens without punctuation.
+        n_sign_characters: Of the text, those of the punctuation that it ends with.
+        n_sign_tokens: Of the tokens, these characters'.
     """
 
     text: str
@@ -25,6 +27,32 @@ class HeardWord:
     end: int
     tokens: tuple[int, ...]
     probability: float
+    n_sign_characters: int = 0
+    n_sign_tokens: int = 0
+
+    @property
+    def is_sign(self) -> bool:
+        """Whether it is nothing but punctuation, of the word before it."""
+        return self.n_sign_tokens == len(self.tokens)
+
+    def parted(self) -> "tuple[HeardWord, HeardWord | None]":
+        """The word, and apart from it the punctuation that it ends with, if it has any."""
+        if self.is_sign or self.n_sign_tokens == 0:
+            return self, None
+        word = replace(
+            self,
+            text=self.text[: -self.n_sign_characters],
+            tokens=self.tokens[: -self.n_sign_tokens],
+            n_sign_characters=0,
+            n_sign_tokens=0,
+        )
+        sign = replace(
+            self,
+            text=self.text[-self.n_sign_characters :],
+            tokens=self.tokens[-self.n_sign_tokens :],
+            start=self.end,
+        )
+        return word, sign
 
 
 def settled_by_alignment(words: Sequence[HeardWord], heard: int, hold_back: int) -> int:
@@ -64,3 +92,11 @@ def settled_by_agreement(before: Sequence[HeardWord], words: Sequence[HeardWord]
             break
         n_settled += 1
     return n_settled
+
+
+def is_out_of_place(words: Sequence[HeardWord]) -> bool:
+    """Whether a hypothesis says again what was said before, or what nobody says.
+
+    There is no time left for it then: the attention's path passes several words at once.
+    """
+    return sum(word.end <= word.start and not word.is_sign for word in words) > 1

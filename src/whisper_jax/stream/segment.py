@@ -1,6 +1,6 @@
 """A segment of a stream that is not done yet."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from whisper_jax.audio.units import FRAMES_PER_SECOND
@@ -25,6 +25,7 @@ class OpenSegment:
         heard: One past the last frame that was heard in an update.
         committed: Its words that will stay.
         n_left: How many of them the window has left behind.
+        pauses: Where all that had been said was committed, and how many words these were.
         hypothesis: The words that seem to follow.
         shown: The tentative text that was told last.
         language: Code of its language, once it is settled.
@@ -39,6 +40,7 @@ class OpenSegment:
     heard: int = 0
     committed: list[HeardWord] = field(default_factory=list[HeardWord])
     n_left: int = 0
+    pauses: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     hypothesis: tuple[HeardWord, ...] = ()
     shown: str = ""
     language: str | None = None
@@ -59,42 +61,66 @@ class OpenSegment:
     def commit(self, n_words: int) -> tuple[HeardWord, ...]:
         """Settle the first words of the hypothesis."""
         words, self.hypothesis = self.hypothesis[:n_words], self.hypothesis[n_words:]
+        n_before = len(self.committed)
         self.committed += words
+        if words and words[0].is_sign:
+            # It belongs to the word before the pause.
+            self.pauses = [(frame, n + (n == n_before)) for frame, n in self.pauses]
         return words
 
-    def leave(self, longest: int) -> tuple[int, ...]:
-        """Shorten a window that is longer than so many frames, between words that will stay.
+    def part_sign(self) -> int:
+        """Part the last word of the hypothesis from its punctuation, which is not settled yet.
 
-        The cut is in the longest pause after a sentence, or else in the longest there is.
+        Whether a sentence ends in a pause is known when it is known how it goes on.
+
+        Returns:
+            How many words are settled.
+        """
+        if not self.hypothesis:
+            return 0
+        word, sign = self.hypothesis[-1].parted()
+        self.hypothesis = (*self.hypothesis[:-1], word, *([sign] if sign else []))
+        return len(self.hypothesis) - (sign is not None or word.is_sign)
+
+    def leave(self, longest: int) -> tuple[int, ...]:
+        """Shorten a window that is longer than so many frames, in the last pause that is possible.
+
+        If there was none it is cut in the longest gap between words, behind a sentence if possible.
 
         Returns:
             Tokens of the text that it leaves behind; none if there is no place to cut.
         """
-        own = self.committed[self.n_left :]
-        if self.heard - self.window <= longest or len(own) < 2:
+        if self.heard - self.window <= longest:
             return ()
         latest = self.heard - _LEAST_KEPT_FRAMES
-        places = [
+        pauses = [pause for pause in self.pauses if self.window < pause[0] <= latest]
+        if pauses:
+            return self._leave(*pauses[-1])
+        own = self.committed[self.n_left :]
+        gaps = [
             (_ends_sentence(word), after.start - word.end, index)
             for index, (word, after) in enumerate(pairwise(own))
-            if word.end <= latest and word.end > self.window
+            if self.window < word.end <= latest
         ]
-        if not places:
+        if not gaps:
             return ()
-        _, _, index = max(places)
-        self.window = (own[index].end + max(own[index].end, own[index + 1].start)) // 2
-        self.n_left += index + 1
-        return tuple(token for word in own[: index + 1] for token in word.tokens)
+        _, _, index = max(gaps)
+        end = own[index].end
+        return self._leave((end + max(end, own[index + 1].start)) // 2, self.n_left + index + 1)
+
+    def _leave(self, window: int, n_left: int) -> tuple[int, ...]:
+        left = self.committed[self.n_left : n_left]
+        self.window, self.n_left = window, n_left
+        self.pauses = [pause for pause in self.pauses if pause[0] > window]
+        return tuple(token for word in left for token in word.tokens)
 
     def leave_all(self) -> tuple[int, ...]:
         """Begin a new window behind the committed text; tokens of what is left behind.
 
         What was heard and not committed is lost but for its end.
         """
-        left = self.in_window
-        self.window = max(self.committed_end, self.heard - _LEAST_KEPT_FRAMES)
-        self.n_left = len(self.committed)
-        return left
+        window = max(self.committed_end, self.heard - _LEAST_KEPT_FRAMES)
+        return self._leave(window, len(self.committed))
 
     def result(self) -> Segment:
         """The segment as it is now."""
@@ -117,15 +143,20 @@ class OpenSegment:
 
 def spoken(words: "list[HeardWord] | tuple[HeardWord, ...]") -> tuple[Word, ...]:
     """Words as they are told, in seconds."""
-    return tuple(
-        Word(
-            start=word.start / FRAMES_PER_SECOND,
-            end=word.end / FRAMES_PER_SECOND,
-            word=word.text,
-            probability=word.probability,
-        )
-        for word in words
-    )
+    found: list[Word] = []
+    for word in words:
+        if found and word.is_sign:
+            found[-1] = replace(found[-1], word=found[-1].word + word.text)
+        else:
+            found.append(
+                Word(
+                    start=word.start / FRAMES_PER_SECOND,
+                    end=word.end / FRAMES_PER_SECOND,
+                    word=word.text,
+                    probability=word.probability,
+                )
+            )
+    return tuple(found)
 
 
 def _ends_sentence(word: HeardWord) -> bool:

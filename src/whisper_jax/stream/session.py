@@ -16,7 +16,12 @@ from whisper_jax.audio.units import FRAMES_PER_SECOND, HOP, N_FRAMES, SAMPLE_RAT
 from whisper_jax.options import AUTO, TranscribeOptions
 from whisper_jax.programs.language import Language
 from whisper_jax.programs.prompts import Context
-from whisper_jax.stream.agreement import HeardWord, settled_by_agreement, settled_by_alignment
+from whisper_jax.stream.agreement import (
+    HeardWord,
+    is_out_of_place,
+    settled_by_agreement,
+    settled_by_alignment,
+)
 from whisper_jax.stream.events import (
     Committed,
     LiveEvent,
@@ -168,16 +173,23 @@ class StreamSession:
         segment.heard = update.first + update.n_frames
         self._peak = heard.peak
         n_settled = 0
-        if heard.is_plausible or update.is_last:
+        if update.is_last or (heard.is_plausible and not is_out_of_place(heard.words)):
             before, segment.hypothesis = segment.hypothesis, heard.words
             segment.attempt = heard.attempt
-            is_whole = update.is_last or self._is_in_pause(segment.heard)
-            segment.is_whole = is_whole
-            n_settled = len(heard.words) if is_whole else self._n_settled(segment, before)
-            self._settle_language(segment, heard.language, must=is_whole or n_settled > 0)
+            segment.is_whole = update.is_last or self._is_in_pause(segment.heard)
+            if segment.is_whole and segment.stop is not None:
+                n_settled = len(heard.words)
+            elif segment.is_whole:
+                n_settled = segment.part_sign()
+            else:
+                n_settled = self._n_settled(segment, before)
+            self._settle_language(segment, heard.language, must=n_settled > 0)
         events = self._commit(segment, n_settled)
+        if segment.is_whole and segment.stop is None:
+            pause = -(-self._turns.last_speech // HOP) + _PAUSE_SAMPLES // HOP // 2
+            segment.pauses.append((min(pause, segment.heard), len(segment.committed)))
         events += self._leave(segment)
-        if update.is_last or (segment.stop is not None and segment.is_whole):
+        if segment.is_whole and segment.stop is not None:
             return events + self._done(segment)
         return events + self._show(segment) + self._cut(segment)
 

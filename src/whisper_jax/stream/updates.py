@@ -152,17 +152,26 @@ class Listener:
         )
         words: list[HeardWord] = []
         for group in groups:
+            text = [piece.text for piece in pieces[group.start : group.stop]]
             begin = stops[group.start] - pieces[group.start].n_tokens
-            end = stops[group.stop - 1]
             core = stops[group.core] - pieces[group.core].n_tokens, stops[group.core]
+            end = stops[group.stop - 1]
             own = probabilities[core[0] : core[1]]
+            # A text may begin with a sign: that of the last word that was committed.
+            n_core = 0 if _is_sign(pieces[group.core].text) else 1 + group.core - group.start
             words.append(
                 HeardWord(
-                    text="".join(piece.text for piece in pieces[group.start : group.stop]),
+                    text="".join(text),
                     start=starts[core[0]],
                     end=starts[core[1]],
                     tokens=tuple(tokens[begin:end]),
                     probability=sum(own) / len(own),
+                    n_sign_characters=len("".join(text[n_core:])),
+                    n_sign_tokens=end - core[1] if n_core else end - begin,
                 )
             )
         return tuple(words)
+
+
+def _is_sign(text: str) -> bool:
+    return not any(character.isalnum() for character in text)
