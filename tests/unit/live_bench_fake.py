@@ -116,9 +116,7 @@ class KnowingStream:
             words = tuple(self._words[self._n_committed : n_committed])
             text = "".join(word.word for word in words)
             self._tell(
-                Committed(
-                    segment=0, text=text, words=words, language="en", heard_s=self.received_s
-                )
+                Committed(segment=0, text=text, words=words, language="en", heard_s=self.received_s)
             )
         if (n_shown, n_committed) != (self._n_shown, self._n_committed):
             rest = "".join(word.word for word in self._words[n_committed:n_shown])

@@ -60,7 +60,7 @@ def tentative(at_s: float, text: str, segment: int = 0) -> Shown:
 
 
 def test_substituted_units_are_paired_and_not_equal() -> None:
-    said, written = "a b c d".split(), "a x c e d".split()
+    said, written = ["a", "b", "c", "d"], ["a", "x", "c", "e", "d"]
     assert matching_units(said, written) == [(0, 0), (2, 2), (3, 4)]
     assert paired_units(said, written) == [(0, 0), (1, 1), (2, 2), (3, 4)]
     assert paired_units(["a", "b"], ["b"]) == [(1, 0)]
@@ -93,7 +93,9 @@ def test_characters_are_units_where_they_are_scored_so() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["", " ", " twenty", " one", "-", " don't", " a", "b", " (c", ")"])))
+@given(
+    st.lists(st.sampled_from(["", " ", " twenty", " one", "-", " don't", " a", "b", " (c", ")"]))
+)
 def test_units_are_those_that_are_scored_and_sources_rise(pieces: list[str]) -> None:
     found = sourced_units(pieces, "en")
     assert list(found.units) == normalise("".join(pieces), "en").split()
@@ -236,9 +238,7 @@ def test_a_stream_must_not_take_back_or_end_early() -> None:
     said = Committed(segment=0, text=" a", words=(), language="en", heard_s=0.5)
     done = SegmentDone(segment=segment_of(" b"))
     early = StreamEnded(error=CancelledError("stop"))
-    assert problems_of([(1.0, said), (2.0, done)]) == [
-        "segment 0 is ' b', but ' a' was committed"
-    ]
+    assert problems_of([(1.0, said), (2.0, done)]) == ["segment 0 is ' b', but ' a' was committed"]
     assert problems_of([(1.0, said), (2.0, early)]) == [
         "it ended early: stop",
         "segment 0 was never done",

@@ -81,7 +81,9 @@ def warnings_of(report: LiveReport) -> list[str]:
     for run in report.runs:
         name = f"{run.configuration.label}, {run.configuration.n_streams} at once"
         if run.n_compiled:
-            found.append(f"{name}: {run.n_compiled} programs were compiled or fetched meanwhile")
+            found.append(
+                f"{name}: {run.n_compiled} programs were compiled meanwhile; `whisper-jax warmup` does it before"
+            )
         if run.most_late_s > _MOST_LATE_S:
             found.append(f"{name}: audio was sent up to {run.most_late_s:.2f} s late")
     return found

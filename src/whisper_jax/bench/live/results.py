@@ -53,8 +53,8 @@ class LiveRun:
         streams: Every stream that was played.
         usage: What all of it used.
         most_late_s: The longest that a block was sent after it was due.
-        n_compiled: Programs that were compiled, or fetched, while it was measured: 0 if all is
-            well. None of a peer.
+        n_compiled: Programs that were compiled while it was measured: 0 if all is well. None of a
+            peer.
         versions: Of a peer and what it computes with, by package.
     """
 

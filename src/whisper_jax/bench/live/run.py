@@ -31,7 +31,7 @@ from whisper_jax.options import AUTO
 from whisper_jax.scoring import error_rate
 from whisper_jax.types import Transcript
 
-_WARM_S = 8.0
+_WARM_S = 20.0
 _OFFLINE = {"defaults": {}, "greedy": {"beam_size": 1, "temperature": 0}}
 
 type Progress = Callable[[str], None]
@@ -120,9 +120,6 @@ def _load(plan: LivePlan, stack: ExitStack, progress: Progress) -> Ours:
             device=plan.device,
         )
     )
-    if plan.ours:
-        progress("compiling what is not there yet")
-        model.warmup()
     live = stack.enter_context(Live(model))
     return Ours(model=model, live=live, n_compiled=lambda: watch.n_compiled)
 
@@ -199,9 +196,9 @@ def measure_ours(
     """
     options = dict(configuration.options)
     rounds = tracks_of_rounds(tracks, configuration.n_streams, plan.most_s)
-    # The first of the streams' programs are fetched, or compiled, before anything is counted.
+    # Most programs are fetched, or compiled, before anything is counted.
     warm = [shortened(track, _WARM_S) for track in rounds[0]]
-    play(ours.live, warm, options, block_ms=plan.block_ms)
+    play(ours.live, warm, options, block_ms=plan.block_ms, speed=plan.speed)
     n_before, played = ours.n_compiled(), list[Played]()
     usages = []
     for together in rounds:
