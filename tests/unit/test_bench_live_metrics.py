@@ -92,10 +92,11 @@ def test_characters_are_units_where_they_are_scored_so() -> None:
     assert found.sources == (0, 0, 1, 1, 1, 2, 3, 3)
 
 
+PIECES = ["", " ", " twenty", " one", "-", " don't", " a", "b", " (c", ")"]
+
+
 @settings(deadline=None)
-@given(
-    st.lists(st.sampled_from(["", " ", " twenty", " one", "-", " don't", " a", "b", " (c", ")"]))
-)
+@given(st.lists(st.sampled_from(PIECES)))
 def test_units_are_those_that_are_scored_and_sources_rise(pieces: list[str]) -> None:
     found = sourced_units(pieces, "en")
     assert list(found.units) == normalise("".join(pieces), "en").split()

@@ -82,7 +82,8 @@ def warnings_of(report: LiveReport) -> list[str]:
         name = f"{run.configuration.label}, {run.configuration.n_streams} at once"
         if run.n_compiled:
             found.append(
-                f"{name}: {run.n_compiled} programs were compiled meanwhile; `whisper-jax warmup` does it before"
+                f"{name}: {run.n_compiled} programs were compiled meanwhile; `whisper-jax warmup`"
+                " does that beforehand"
             )
         if run.most_late_s > _MOST_LATE_S:
             found.append(f"{name}: audio was sent up to {run.most_late_s:.2f} s late")
