@@ -2,7 +2,8 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +11,8 @@ from whisper_jax.cli.bench_workload import names_in
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
+    from whisper_jax.bench.live.plan import LivePlan
     from whisper_jax.bench.live.results import LiveReport
-    from whisper_jax.options import ComputeType
 
 _Manifest = Annotated[
     Path,
@@ -111,31 +112,11 @@ def bench_live_command(
 
     Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
     """
-    from whisper_jax.bench.live.plan import LivePlan, options_grid
     from whisper_jax.bench.live.run import run_live
-    from whisper_jax.evaluate.manifest import read_manifest, select_clips
 
+    given = SimpleNamespace(**locals())
     try:
-        clips = select_clips(read_manifest(manifest), sets=None if sets is None else names_in(sets))
-        plan = LivePlan(
-            clips=tuple(clips),
-            n_streams=tuple(int(n) for n in _numbers(streams, "--streams")),
-            grid=options_grid(
-                names_in(policies),
-                _numbers(intervals, "--intervals"),
-                _numbers(hold_backs, "--hold-backs"),
-                options or (),
-            ),
-            peers=names_in(against or ""),
-            model=model,
-            compute_type=cast("ComputeType", compute_type),
-            batch_size=batch_size,
-            device=device,
-            block_ms=block_ms,
-            speed=speed,
-            most_s=seconds,
-            with_offline=offline,
-        )
+        plan = _plan(given)
         _check_outputs(json_path, plot)
         report = run_live(plan, lambda text: typer.echo(text, err=True))
         _print(report, markdown=markdown)
@@ -149,6 +130,33 @@ def bench_live_command(
         typer.echo(f"failed: {problem}", err=True)
     if report.problems:
         raise typer.Exit(1)
+
+
+def _plan(given: SimpleNamespace) -> "LivePlan":
+    """What the command's arguments say."""
+    from whisper_jax.bench.live.plan import LivePlan, options_grid
+    from whisper_jax.evaluate.manifest import read_manifest, select_clips
+
+    sets = None if given.sets is None else names_in(given.sets)
+    return LivePlan(
+        clips=tuple(select_clips(read_manifest(given.manifest), sets=sets)),
+        n_streams=tuple(int(n) for n in _numbers(given.streams, "--streams")),
+        grid=options_grid(
+            names_in(given.policies),
+            _numbers(given.intervals, "--intervals"),
+            _numbers(given.hold_backs, "--hold-backs"),
+            given.options or (),
+        ),
+        peers=names_in(given.against or ""),
+        model=given.model,
+        compute_type=given.compute_type,
+        batch_size=given.batch_size,
+        device=given.device,
+        block_ms=given.block_ms,
+        speed=given.speed,
+        most_s=given.seconds,
+        with_offline=given.offline,
+    )
 
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:

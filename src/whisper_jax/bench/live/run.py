@@ -86,6 +86,9 @@ def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
         AlignmentError: A reference is not what is said.
         WhisperJaxError: The model cannot be had, or a recording not be read.
     """
+    folder = resolve_model(plan.model)
+    if plan.theirs and not (folder / "model.bin").is_file():
+        raise OptionError(f"{', '.join(plan.peers)}: no model.bin of CTranslate2 in {folder}")
     with ExitStack() as stack:
         ours = _load(plan, stack, progress)
         tracks = read_tracks(plan, ours.model, progress)
@@ -93,7 +96,6 @@ def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
         runs, problems = run_all(
             plan.ours, lambda one: measure_ours(plan, one, tracks, ours), progress
         )
-    folder = resolve_model(plan.model)
     more, failed = run_all(
         plan.theirs, lambda one: (measure_peer_streams(plan, one, tracks, folder), []), progress
     )
