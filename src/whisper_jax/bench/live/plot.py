@@ -19,8 +19,7 @@ def plot_live(report: LiveReport, path: Path) -> None:
 
     A panel has the median (full) and p95 (broken) of all commit delays against the number of
     streams, if several were measured. Of the fewest streams there is a panel for each set: errors
-    against the median commit delay, a line for each policy over its intervals, with the offline
-    errors.
+    against both, a line for each policy over its intervals, with the offline errors.
 
     Args:
         report: With at least one run.
@@ -87,17 +86,20 @@ def _draw_curves(axes: Any, runs: Sequence[LiveRun], name: str, report: LiveRepo
     """Errors against delay for one set."""
     for policy in dict.fromkeys(run.configuration.policy for run in runs):
         own = [run for run in runs if run.configuration.policy == policy and name in run.by_set]
-        points = [
-            (found.median_s, 100 * figures.rate.rate, run)
+        found = [
+            (delays, 100 * figures.rate.rate, run.configuration.interval_s)
             for run in own
             for figures in (run.by_set[name],)
-            if (found := delays_of(figures.commit_delays_s)) is not None
+            if (delays := delays_of(figures.commit_delays_s)) is not None
         ]
-        xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
-        is_ours = any(run.configuration.system == OURS for run in own)
-        axes.plot(xs, ys, marker="o" if is_ours else "s", label=policy)
-        for x, y, run in points:
-            interval_s = run.configuration.interval_s
+        rates = [rate for _, rate, _ in found]
+        marker = "o" if own and own[0].configuration.system == OURS else "s"
+        medians = [delays.median_s for delays, _, _ in found]
+        (line,) = axes.plot(medians, rates, marker=marker, label=policy)
+        p95s = [delays.p95_s for delays, _, _ in found]
+        about = {"color": line.get_color(), "alpha": 0.5}
+        axes.plot(p95s, rates, marker=marker, linestyle="--", **about)
+        for x, y, interval_s in zip(medians, rates, (i for _, _, i in found), strict=True):
             if interval_s is not None:
                 about = {"textcoords": "offset points", "xytext": (4, 4), "fontsize": 8}
                 axes.annotate(f"{interval_s:g} s", (x, y), **about)
@@ -110,7 +112,7 @@ def _draw_curves(axes: Any, runs: Sequence[LiveRun], name: str, report: LiveRepo
                 label=f"offline, {one.decoding}",
             )
     unit = next(run.by_set[name].rate.unit for run in runs if name in run.by_set)
-    axes.set_xlabel("median s from a word's end to its commitment")
+    axes.set_xlabel("s from a word's end to its commitment: median, p95 (broken)")
     axes.set_ylabel(f"{unit} of {name}, %")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
