@@ -18,7 +18,7 @@ class Usage:
 
     Attributes:
         wall_s: Seconds that passed.
-        busy_s: Seconds in which the device was at work.
+        busy_s: Seconds in which the device was at work; programs side by side count each.
         cpu_s: Processor seconds of all threads.
         peak_memory_bytes: Most resident memory of the process meanwhile, seen four times a second;
             None where the system does not tell.
