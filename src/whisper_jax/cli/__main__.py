@@ -30,6 +30,7 @@ _COMMANDS = {
     "serve": "serve:serve_command",
     "bench": "bench:bench_command",
     "bench serve": "bench_serve:bench_serve_command",
+    "bench live": "bench_live:bench_live_command",
 }
 """Where each command is: a function, or the app of a command with commands of its own."""
 
