@@ -8,7 +8,15 @@ from typing import final
 from whisper_jax.driver.events import EngineLike
 from whisper_jax.errors import EngineClosedError
 from whisper_jax.programs.steps import Steps
-from whisper_jax.requests import EngineResult, Origin, ProgramAnswer, Release
+from whisper_jax.requests import (
+    EngineResult,
+    NextClip,
+    Origin,
+    ProgramAnswer,
+    Progress,
+    Read,
+    Release,
+)
 
 PROGRAM_NUMBERS = count()
 """Every program in this process has a number of its own: engines tell them apart by it."""
@@ -59,6 +67,10 @@ class StepsRun[T]:
             return
         except Exception as error:
             self._end(error)
+            return
+        if isinstance(request, NextClip | Read | Progress):
+            self._steps.close()
+            self._end(TypeError(f"{type(request).__name__} is for a driver with a recording"))
             return
         self._engine.submit(self._origin, request, self._on_reply)
 
