@@ -1,8 +1,8 @@
 """What a live stream tells, in the order in which it becomes known.
 
-Speech comes in segments: from where somebody begins to speak to where they pause. Of a segment, text
-that is committed stays as it is; tentative text follows it, and is replaced whenever more has been
-heard. The committed texts of a segment, put together, are its text.
+Speech comes in segments: from where somebody begins to speak to where they pause. Of a segment,
+text that is committed stays as it is; tentative text follows it, and is replaced whenever more has
+been heard. The committed texts of a segment, put together, are its text.
 """
 
 from dataclasses import dataclass

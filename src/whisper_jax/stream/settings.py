@@ -72,9 +72,7 @@ class LiveOptions:
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
-    _require(
-        isinstance(value, int | float) and low <= value <= high, name, f"{low:g} to {high:g}"
-    )
+    _require(isinstance(value, int | float) and low <= value <= high, name, f"{low:g} to {high:g}")
 
 
 def _require(holds: bool, name: str, allowed: str) -> None:
