@@ -74,6 +74,12 @@ class LiveLike(Protocol):
         ...
 
 
+def send_to(stream: LiveStreamLike, samples: NDArray[np.float32]) -> None:
+    """Send audio, unless the stream has just ended; that will be told."""
+    with suppress(ValueError):
+        stream.send(samples)
+
+
 type MakeLive = Callable[[Any], LiveLike]
 
 

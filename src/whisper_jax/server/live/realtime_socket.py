@@ -11,7 +11,7 @@ from whisper_jax.server.errors import ApiError
 from whisper_jax.server.live.actions import Action, Begin, Do, Hear, Say
 from whisper_jax.server.live.broadcast import Broadcast, StreamFacts
 from whisper_jax.server.live.journal import told
-from whisper_jax.server.live.lives import MAX_BACKLOG_S, Hold, LiveStreamLike
+from whisper_jax.server.live.lives import MAX_BACKLOG_S, Hold, LiveStreamLike, send_to
 from whisper_jax.server.live.outbox import CLOSE_IDLE, CLOSE_TOO_SLOW, Closing, Outbox
 from whisper_jax.server.live.realtime import RealtimeSession
 from whisper_jax.server.live.service import STOPPING, LiveService
@@ -207,7 +207,7 @@ class RealtimeSpeaker:
                     running = self._running[number]
                     self.received_s += len(samples) / SAMPLE_RATE
                     self._live.metrics.note_audio(running.model, len(samples))
-                    running.stream.send(samples)
+                    send_to(running.stream, samples)
                 case Do(stream=number, what=what) if number in self._running:
                     _do(self._running[number].stream, what)
                 case _:

@@ -15,7 +15,7 @@ from whisper_jax.server.errors import ApiError, refused
 from whisper_jax.server.live.broadcast import Broadcast, StreamFacts
 from whisper_jax.server.live.checks import json_object
 from whisper_jax.server.live.intake import Intake, Taken
-from whisper_jax.server.live.lives import Hold, LiveStreamLike
+from whisper_jax.server.live.lives import Hold, LiveStreamLike, send_to
 from whisper_jax.server.live.metrics import LiveMetrics
 from whisper_jax.server.live.outbox import CLOSE_TAKEN_OVER, Closing, Outbox
 from whisper_jax.stream.events import LiveEvent, StreamEnded
@@ -256,7 +256,7 @@ class PlainSession:
     def _send(self, samples: NDArray[np.float32]) -> None:
         if len(samples) and not self.broadcast.has_ended:
             self._metrics.note_audio(self.options.model, len(samples))
-            self.stream.send(samples)
+            send_to(self.stream, samples)
 
     # --- events ----------------------------------------------------------------------------------
 
