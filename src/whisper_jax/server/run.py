@@ -24,6 +24,8 @@ _POLL_S = 0.1
 _LAST_ANSWERS_S = 5
 """Seconds for the answers of what was stopped to get out."""
 _KEEP_ALIVE_S = 15
+_PING_TIMEOUT_S = 60
+"""Seconds that the client of a WebSocket has to answer a ping."""
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_PORT = 65_535
 _MANY_FILES = 65_536
@@ -121,6 +123,7 @@ async def _serve(service: Service, listener: socket.socket, stop: threading.Even
         http=TimedProtocol,
         ws=TimedWebSocket,
         ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_timeout=_PING_TIMEOUT_S,
         # Audio hardly gets smaller, and what unpacks to a thousand times its size does harm.
         ws_per_message_deflate=False,
         log_config=None,

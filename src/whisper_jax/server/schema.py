@@ -155,7 +155,7 @@ CLIENT_SECRET: dict[int | str, dict[str, Any]] = {
     200: _json({"type": "object"}),
     **_USUAL,
     **_BAD,
-    **_errors(_404="There is no such model.", _429="Too many keys."),
+    **_errors(_404="There is no such model.", _429="Too many keys.", _503="Not ready yet."),
 }
 
 

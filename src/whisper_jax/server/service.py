@@ -111,11 +111,19 @@ class Service:
         if not self.is_ready:
             raise ApiError(503, "the model is being loaded", code="not_ready", retry_after_s=5)
 
+    def admit(self, owner: str) -> None:
+        """Count something that an owner begins.
+
+        Raises:
+            ApiError: No model is there yet, or they begin too much in a minute.
+        """
+        self.require_ready()
+        self._rates.take(owner)
+
     async def transcribe(self, request: Request, task: Task) -> Response:
         """The answer to a form with a recording."""
-        self.require_ready()
         owner: str = request.state.owner
-        self._rates.take(owner)
+        self.admit(owner)
         self._line.arrive(owner)
         try:
             form = read_form(request, max_duration_s=self.settings.max_duration_s)

@@ -39,7 +39,7 @@ def _add_sockets(app: FastAPI, service: Service) -> None:
     @app.websocket("/v1/live")
     async def live_stream(websocket: WebSocket) -> None:
         async def serve() -> None:
-            service.require_ready()
+            service.admit(websocket.state.owner)
             asked = read_query(websocket.query_params.multi_items(), service.model_of)
             await serve_stream(websocket, live, asked)
 
@@ -48,7 +48,7 @@ def _add_sockets(app: FastAPI, service: Service) -> None:
     @app.websocket("/v1/realtime")
     async def realtime(websocket: WebSocket) -> None:
         async def serve() -> None:
-            service.require_ready()
+            service.admit(websocket.state.owner)
             await serve_realtime(websocket, live, _session(websocket, service))
 
         await _or_refuse(websocket, serve)
@@ -74,6 +74,7 @@ def _add_secrets(app: FastAPI, service: Service) -> None:
     )
     async def create_client_secret(request: Request) -> Response:
         """A key that opens WebSockets for a short time."""
+        service.admit(request.state.owner)
         given = await _body(request, ("expires_after", "session"))
         settings = RealtimeSettings(transcription={"model": service.settings.models[0]})
         session = an_object(given.get("session"), "session") or {"type": "transcription"}
@@ -89,6 +90,7 @@ def _add_secrets(app: FastAPI, service: Service) -> None:
     )
     async def create_transcription_session(request: Request) -> Response:
         """The same as OpenAI had it before."""
+        service.admit(request.state.owner)
         given = await _body(request, None)
         wanted = an_object(given.pop("client_secret", None), "client_secret")
         session = from_former(given)
