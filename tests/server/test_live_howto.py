@@ -15,7 +15,9 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
 
 
 @pytest.mark.filterwarnings("ignore:connect.. must be used:DeprecationWarning")
-@pytest.mark.parametrize(("program", "text"), list(zip(PROGRAMS, ("w0 w1 w3", " w0 w1"), strict=True)))
+@pytest.mark.parametrize(
+    ("program", "text"), list(zip(PROGRAMS, ("w0 w1 w3", " w0 w1"), strict=True))
+)
 def test_a_program_prints_what_is_said(program: str, text: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for rate in (16_000, 24_000):

@@ -240,6 +240,15 @@ def test_a_message_that_is_too_large_ends_the_connection_alone():
         assert live.streams[1].state == "open"  # it may come back
 
 
+def test_a_plain_message_has_a_limit_of_its_own():
+    with serving_live() as (server, _), talking(server) as client:
+        for message in (bytes((1 << 20) + 2), "x" * ((1 << 20) + 1)):
+            client.connection.send(message)
+            assert client.until("error")["error"]["code"] == "message_too_large"
+        client.send(speech(0.5, 0).tobytes())
+        assert client.until("segment_done")["segment"]["text"] == " w0"
+
+
 def test_clients_that_vanish_free_their_places():
     with serving_live(resume_timeout_s=0.2) as (server, live):
         for path in ("/v1/live", "/v1/realtime"):

@@ -38,7 +38,7 @@ def said(actions: list[Action]) -> list[dict[str, Any]]:
 
 
 def send(target: RealtimeSession, kind: str, **fields: Any) -> list[Action]:
-    return target.receive(json.dumps({"type": kind, "event_id": "e1"} | fields))
+    return list(target.receive(json.dumps({"type": kind, "event_id": "e1"} | fields)))
 
 
 def append(target: RealtimeSession, n_ms: int = 1000) -> list[Action]:
@@ -190,7 +190,7 @@ def test_the_former_dialect():
 )
 def test_garbage_is_answered_and_forgotten(message, code):
     target = session()
-    (event,) = said(target.receive(message))
+    (event,) = said(list(target.receive(message)))
     assert (event["type"], event["error"]["code"]) == ("error", code)
     assert event["error"]["type"] == "invalid_request_error"
     assert isinstance(append(target)[0], Begin)
@@ -201,6 +201,13 @@ def test_no_more_than_15_mib_are_taken_at_once():
     audio = "A" * (MAX_APPEND_BYTES * 4 // 3 + 8)
     error = error_of(send(target, "input_audio_buffer.append", audio=audio))
     assert error["code"] == "audio_too_long"
+
+
+def test_much_audio_comes_in_pieces():
+    target = session()
+    pieces = [action.samples for action in append(target, 60_000) if isinstance(action, Hear)]
+    assert sum(map(len, pieces)) == pytest.approx(60 * 16_000, abs=100)
+    assert max(map(len, pieces)) <= 6 * 16_000
 
 
 def test_a_stream_that_fails_says_so_and_another_one_begins():
@@ -312,7 +319,7 @@ def take_step(target: RealtimeSession, step: str | None) -> list[Action]:
         case "manual":
             return update(target, turn_detection=None)
         case "garbage":
-            return target.receive("{")
+            return list(target.receive("{"))
         case _:
             return []
 

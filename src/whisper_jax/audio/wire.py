@@ -17,10 +17,8 @@ ENCODINGS: Final[tuple[Encoding, ...]] = ("pcm16", "float32", "mulaw", "alaw")
 MIN_RATE: Final = 8_000
 MAX_RATE: Final = 48_000
 
+_FRAME_SAMPLES: Final = 1 << 20
 _SAMPLE_TYPES: Final = {"pcm16": "<i2", "float32": "<f4", "mulaw": "u1", "alaw": "u1"}
-_FRAMES_PER_SECOND = 100
-"""The resampler is given frames of 10 ms, whatever the pieces: what it makes of them then depends
-on the audio alone."""
 
 
 @final
@@ -50,8 +48,7 @@ class WireAudio:
         self._resampler = None
         if rate != SAMPLE_RATE:
             self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        self._n_frame = rate // _FRAMES_PER_SECOND
-        self._pending = np.empty(0, np.float32)
+        self._has_begun = False
 
     @property
     def bytes_per_sample(self) -> int:
@@ -67,8 +64,8 @@ class WireAudio:
         """Take a piece.
 
         Returns:
-            float32 [n], the samples at 16 kHz that are known now; the resampler keeps the last
-            20 ms or so until more comes.
+            float32 [n], the samples at 16 kHz that are known now. The resampler keeps a few until
+            more comes; what it makes of them does not depend on where pieces end.
         """
         data = self._rest + data
         n_bytes = len(data) - len(data) % self._type.itemsize
@@ -76,20 +73,20 @@ class WireAudio:
         samples = self._decoded(np.frombuffer(data[:n_bytes], self._type))
         if self._resampler is None:
             return samples
-        samples = np.concatenate([self._pending, samples])
-        n_whole = len(samples) - len(samples) % self._n_frame
-        self._pending = samples[n_whole:]
-        frames = samples[:n_whole].reshape(-1, self._n_frame)
-        return _resampled(self._resampler, [_frame(frame, self.rate) for frame in frames])
+        self._has_begun = self._has_begun or len(samples) > 0
+        # An hour in one message is possible; a frame of it would take as much memory again.
+        frames = [
+            _frame(samples[start : start + _FRAME_SAMPLES], self.rate)
+            for start in range(0, len(samples), _FRAME_SAMPLES)
+        ]
+        return _resampled(self._resampler, frames)
 
     def flush(self) -> NDArray[np.float32]:
         """What was still kept; a sample of which only a part came is dropped. Nothing follows."""
         self._rest = b""
-        if self._resampler is None:
+        if self._resampler is None or not self._has_begun:
             return np.empty(0, np.float32)
-        last = [_frame(self._pending, self.rate)] if len(self._pending) else []
-        self._pending = self._pending[:0]
-        return _resampled(self._resampler, [*last, None])
+        return _resampled(self._resampler, [None])
 
     def drop_part(self) -> None:
         """Forget the part of a sample that the last piece ended with."""

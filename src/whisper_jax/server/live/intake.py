@@ -5,7 +5,7 @@ from typing import Final, final
 
 from whisper_jax.server.errors import refused
 
-MAX_GAP_S: Final = 300
+MAX_GAP_S: Final = 120
 """Most seconds that may be missing: what is lost is filled with silence, which takes memory."""
 LATE_S: Final = 1.0
 """So much audio that came too early is kept, in case that what is missing is only late."""

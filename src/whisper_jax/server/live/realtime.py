@@ -34,6 +34,7 @@ from whisper_jax.stream.events import (
 
 MAX_APPEND_BYTES: Final = 15 << 20
 """Of audio in one ``input_audio_buffer.append``: OpenAI's limit."""
+_PIECE_BYTES = 1 << 18
 _LEAST_SAMPLES = SAMPLE_RATE // 10
 """OpenAI commits no less than 100 ms."""
 _NOT_HERE = ("response.", "conversation.", "output_audio_buffer.")
@@ -104,8 +105,12 @@ class RealtimeSession:
         """The client is there."""
         return [self._say_session("created")]
 
-    def receive(self, message: str | bytes) -> list[Action]:
-        """Take a message; one that makes no sense is answered with an error and changes nothing."""
+    def receive(self, message: str | bytes) -> Iterator[Action]:
+        """Take a message; one that makes no sense is answered with an error and changes nothing.
+
+        Yields:
+            What it leads to; audio in pieces, between which other things may be done.
+        """
         event_id: str | None = None
         try:
             if isinstance(message, bytes):
@@ -113,9 +118,9 @@ class RealtimeSession:
             event = json_object(message, "event")
             given = event.get("event_id")
             event_id = given if isinstance(given, str) else None
-            return list(self._take(event))
+            yield from self._take(event)
         except ApiError as error:
-            return [self.error(error, event_id)]
+            yield self.error(error, event_id)
 
     def error(self, error: ApiError, event_id: str | None = None) -> Say:
         """Tell the client of an error."""
@@ -174,9 +179,10 @@ class RealtimeSession:
             data = base64.b64decode(audio, validate=True)
         except (binascii.Error, ValueError) as error:
             raise refused(f"audio is no base64: {error}", "audio") from error
-        samples = self._wire.feed(data)
-        if len(samples):
-            yield from self._hear(samples)
+        for start in range(0, len(data), _PIECE_BYTES):
+            samples = self._wire.feed(data[start : start + _PIECE_BYTES])
+            if len(samples):
+                yield from self._hear(samples)
 
     def _hear(self, samples: NDArray[np.float32]) -> Iterator[Action]:
         stream = self._current

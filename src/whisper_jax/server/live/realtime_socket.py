@@ -105,15 +105,16 @@ class RealtimeSpeaker:
         """
 
         async def take(message: str | bytes) -> None:
-            if self._is_stopping:
-                return
             for action in self._session.receive(message):
+                if self._is_stopping:
+                    return
                 if isinstance(action, Begin):
                     await self._begin(action)
                 else:
                     self._apply([action])
-            while self._has_enough() and self.outbox.closing is None:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(0)
+                while self._has_enough() and self.outbox.closing is None:
+                    await asyncio.sleep(_POLL_S)
 
         timeout_s = self._live.settings.stream_idle_timeout_s
 

@@ -21,6 +21,8 @@ from whisper_jax.server.live.outbox import CLOSE_TAKEN_OVER, Closing, Outbox
 from whisper_jax.stream.events import LiveEvent, StreamEnded
 from whisper_jax.stream.settings import LiveOptions
 
+MAX_MESSAGE_BYTES: Final = 1 << 20
+"""Half a minute of `pcm16` at 16 kHz: nothing else happens while a message is being converted."""
 POSITION_BYTES: Final = 8
 """Before the samples of a binary message with ``framing=positions``: little-endian, unsigned."""
 
@@ -158,6 +160,7 @@ class PlainSession:
         Raises:
             ApiError: It makes no sense; the stream goes on.
         """
+        _require_small(data)
         if not self.options.has_positions:
             self._take(lambda: self._intake.follow(data))
             return
@@ -175,6 +178,7 @@ class PlainSession:
         Raises:
             ApiError: It makes no sense; the stream goes on.
         """
+        _require_small(text)
         command = _command(text)
         match command["type"]:
             case "audio":
@@ -271,6 +275,15 @@ class PlainSession:
         if self._hold is not None:
             self._hold.release()
         self._on_end(self)
+
+
+def _require_small(message: str | bytes) -> None:
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise ApiError(
+            413,
+            f"a message has {len(message)} bytes; send pieces of {MAX_MESSAGE_BYTES} at most",
+            code="message_too_large",
+        )
 
 
 def _command(text: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The plain protocol over WebSocket; rooms over that and server-sent events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from whisper_jax.server.live.broadcast import Broadcast
 from whisper_jax.server.live.journal import told
 from whisper_jax.server.live.lives import MAX_BACKLOG_S
 from whisper_jax.server.live.outbox import (
+    CLOSE_FAILED,
     CLOSE_IDLE,
     CLOSE_TOO_SLOW,
     Closing,
@@ -147,13 +148,13 @@ async def read(
         await take(message["text"] if data is None else data)
 
 
-async def drive(websocket: WebSocket, outbox: Outbox, reading: Any) -> None:
+async def drive(websocket: WebSocket, outbox: Outbox, reading: Coroutine[Any, Any, bool]) -> None:
     """Send what an outbox holds while something reads; say goodbye when it is closing.
 
     Args:
         websocket: Accepted.
         outbox: What is sent.
-        reading: A coroutine: whether the client has left.
+        reading: Takes what comes; whether the client has left.
     """
     reader = asyncio.ensure_future(reading)
     writer = asyncio.ensure_future(_send_all(websocket, outbox))
@@ -163,7 +164,7 @@ async def drive(websocket: WebSocket, outbox: Outbox, reading: Any) -> None:
         if reader in done:
             if _has_failed(reader):
                 outbox.put(told({"type": "error"} | unexpected().body()))
-                outbox.end(Closing(1011, "the server failed"))
+                outbox.end(Closing(CLOSE_FAILED, "the server failed"))
             elif reader.result():
                 return
             await asyncio.wait({writer, cut_off}, return_when=asyncio.FIRST_COMPLETED)
