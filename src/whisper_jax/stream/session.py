@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from whisper_jax.audio.units import FRAMES_PER_SECOND, HOP, N_FRAMES, SAMPLE_RATE
 from whisper_jax.options import AUTO, TranscribeOptions
+from whisper_jax.programs.guards import shortest_s
 from whisper_jax.programs.language import Language
 from whisper_jax.programs.prompts import Context
 from whisper_jax.stream.agreement import (
@@ -41,6 +42,8 @@ _LONGEST_WINDOW_FRAMES = 1500
 """A window is shortened between words once it is longer."""
 _PAUSE_SAMPLES = round(0.24 * SAMPLE_RATE)
 """After so long a silence the last words have been heard whole."""
+_SLACK_FRAMES = 50
+"""Times of words are no better than that."""
 _HELD_FRAMES = 300
 """While nobody speaks: more than a segment may begin before it is noticed."""
 _LEAST_FRAMES = 10
@@ -172,8 +175,8 @@ class StreamSession:
         (segment, update), self._under_way = self._under_way, None
         segment.heard = update.first + update.n_frames
         self._peak = heard.peak
-        n_settled = 0
-        if update.is_last or (heard.is_plausible and not is_out_of_place(heard.words)):
+        n_settled, segment.is_whole = 0, False
+        if update.is_last or (heard.is_plausible and self._fits(heard.words, update)):
             before, segment.hypothesis = segment.hypothesis, heard.words
             segment.attempt = heard.attempt
             segment.is_whole = update.is_last or self._is_in_pause(segment.heard)
@@ -202,6 +205,13 @@ class StreamSession:
             return not self._is_in_pause(segment.heard)
         interval_s = max(self._live.interval_s, least_s)
         return stop - max(segment.heard, segment.start) >= interval_s * FRAMES_PER_SECOND
+
+    @staticmethod
+    def _fits(words: Sequence[HeardWord], update: Update) -> bool:
+        """Whether there was time to say this."""
+        needed_s = shortest_s("".join(word.text for word in words))
+        available_s = (update.since + _SLACK_FRAMES) / FRAMES_PER_SECOND
+        return needed_s <= available_s and not is_out_of_place(words)
 
     def _is_in_pause(self, frame: int) -> bool:
         """Whether what was said before this frame has been heard whole."""
