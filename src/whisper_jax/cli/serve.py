@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -163,7 +165,7 @@ def serve_command(
     """
     from whisper_jax.server.settings import ServerSettings
 
-    try:
+    with _errors_told():
         settings = ServerSettings(
             models=tuple(model or ("base",)),
             aliases=dict(_alias(text) for text in alias or ()),
@@ -187,6 +189,13 @@ def serve_command(
         )
         _require_keys(settings, allow_anyone)
         _serve(settings, device, cast("ComputeType", compute_type), batch_size, log_level)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Errors become messages and exit codes."""
+    try:
+        yield
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:
