@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.container import AudioStream
 from whisper_jax.driver.cutting import Cutter, Cutting
 from whisper_jax.driver.pieces import Piece, read_pieces
 from whisper_jax.driver.plan import look_back_frames

@@ -23,6 +23,7 @@ from whisper_jax.errors import OptionError
 _COMMANDS = {
     "transcribe": "transcribe:transcribe_command",
     "align": "align:align_command",
+    "live": "live:live_command",
     "models": "models:app",
     "warmup": "warmup:warmup_command",
     "evaluate": "evaluate:evaluate_command",

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from whisper_jax.audio.decode import AudioInput, AudioStream
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.audio.units import HOP, SAMPLE_RATE
 from whisper_jax.driver.cutting import Cutting
