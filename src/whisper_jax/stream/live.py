@@ -136,7 +136,7 @@ class LiveStream:
         self._is_at_work = False
         self._is_finished = False
         self._n_received = 0
-        self._n_heard = 0
+        self._n_looked_at = 0
         # Used by the worker alone, of whom there is one at a time.
         self._run: StepsRun[Heard] | None = None
         self._begun_s = 0.0
@@ -152,7 +152,7 @@ class LiveStream:
     @property
     def backlog_s(self) -> float:
         """Seconds of it that nothing has looked at yet."""
-        return (self._n_received - self._n_heard) / SAMPLE_RATE
+        return (self._n_received - self._n_looked_at) / SAMPLE_RATE
 
     def send(self, samples: NDArray[np.float32]) -> None:
         """The stream goes on.
@@ -245,12 +245,11 @@ class LiveStream:
             case Exception():
                 raise message
         self._update()
+        self._n_looked_at = session.n_looked_at
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
         probabilities = self._activity.push(samples)
         self._tell(self._session.hear(samples, probabilities.tolist()))
-        with self._lock:
-            self._n_heard += len(samples)
 
     def _update(self) -> None:
         """Begin an update if one is due and none is under way."""

@@ -89,9 +89,12 @@ class StreamSession:
         return not self._segments
 
     @property
-    def n_samples(self) -> int:
-        """Samples heard so far."""
-        return self._samples.n
+    def n_looked_at(self) -> int:
+        """Samples up to which nothing waits for an update."""
+        if not self._segments:
+            return self._samples.n
+        segment = self._segments[0]
+        return max(segment.heard, segment.start) * HOP
 
     def hear(self, samples: NDArray[np.float32], probabilities: Sequence[float]) -> list[LiveEvent]:
         """The stream goes on.
