@@ -93,7 +93,10 @@ class Feed:
             if self._is_over:
                 return False
             self._files.keep(block)
-            self._stream.send(block)
+            try:
+                self._stream.send(block)
+            except ValueError:
+                return False  # it has ended by itself: its last event says why
             return True
 
     def _wait(self, block_s: float) -> None:
