@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from whisper_jax.options import TranscribeOptions
     from whisper_jax.pipeline import FlaxWhisperPipline
     from whisper_jax.shelf import Models, ModelStatus
+    from whisper_jax.stream.live import Live, LiveStream
+    from whisper_jax.stream.settings import LiveOptions
     from whisper_jax.transcribe import FileProgress, Warmup, Whisper
     from whisper_jax.types import Retry, Segment, Transcript, Word
 
@@ -47,6 +49,9 @@ __all__ = [
     "EngineError",
     "FileProgress",
     "FlaxWhisperPipline",
+    "Live",
+    "LiveOptions",
+    "LiveStream",
     "ModelBusyError",
     "ModelError",
     "ModelStatus",
@@ -68,6 +73,9 @@ __all__ = [
 _ELSEWHERE = {
     "FileProgress": "transcribe",
     "FlaxWhisperPipline": "pipeline",
+    "Live": "stream.live",
+    "LiveOptions": "stream.settings",
+    "LiveStream": "stream.live",
     "ModelStatus": "shelf",
     "Models": "shelf",
     "Retry": "types",

@@ -19,12 +19,15 @@ from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from whisper_jax.driver import Cutter, EngineLike, Event, FileProgress, Plan, Run, SplitChannels
 from whisper_jax.driver.events import completed, final_segments, followed
+from whisper_jax.driver.plan import look_back_frames
+from whisper_jax.driver.steps import PROGRAM_NUMBERS, StepsRun
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.errors import OptionError
 from whisper_jax.model.dims import ModelDims
 from whisper_jax.options import AUTO, TranscribeOptions, transcribe_options
 from whisper_jax.programs import Language, Program, check_options, transcribe_clips
+from whisper_jax.programs.steps import Steps
 from whisper_jax.programs.windows import clip_ranges
 from whisper_jax.requests import Origin
 from whisper_jax.speech.cutting import Cutting
@@ -282,6 +285,30 @@ class Whisper:
         told.done(transcript)
         return transcript
 
+    def perform[T](
+        self,
+        steps: Steps[T],
+        on_done: Callable[[T | Exception], None],
+        *,
+        owner: str,
+        priority: int = 0,
+    ) -> StepsRun[T]:
+        """Have a part of a program carried out; what live streams are made of.
+
+        Args:
+            steps: What asks the engine (`whisper_jax.requests`); it reads no recording.
+            on_done: Called once, on the engine's thread, with what they return or raise.
+            owner: As in `follow`.
+            priority: As in `follow`.
+
+        Returns:
+            The run, to be started, and to be cancelled by whoever wants no more of it.
+        """
+        origin = Origin(
+            program=next(PROGRAM_NUMBERS), model=self.name, owner=owner, priority=priority
+        )
+        return StepsRun(self._engine, origin, steps, on_done)
+
     def warmup(self) -> Warmup:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
 
@@ -370,12 +397,3 @@ class Whisper:
             n_mels=self.dims.n_mels,
             channel=options.channel,
         )
-
-
-def look_back_frames(options: TranscribeOptions) -> int:
-    """How long before what has been heard a region may begin that is given only now.
-
-    A region is known a minute after its end or before (`whisper_jax.speech.regions`), and
-    probabilities come a second at a time.
-    """
-    return round((60 + options.chunk_length + 2) * FRAMES_PER_SECOND)

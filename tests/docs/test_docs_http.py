@@ -10,7 +10,7 @@ from whisper_jax.server.schema import form
 
 PAGE = ROOT / "docs" / "reference" / "http.md"
 SERVER = ROOT / "src" / "whisper_jax" / "server"
-SOURCE = "".join(path.read_text() for path in SERVER.glob("*.py"))
+SOURCE = "".join(path.read_text() for path in SERVER.rglob("*.py"))
 
 
 def words_of_rows(heading: str, cell: int = 0) -> set[str]:
@@ -20,9 +20,11 @@ def words_of_rows(heading: str, cell: int = 0) -> set[str]:
 
 def test_every_path_is_in_the_table():
     documented = {word for row in table_rows(PAGE.read_text()) for word in quoted(row[0])}
-    app = (SERVER / "app.py").read_text()
-    paths = re.findall(r'@app\.(get|post)\(\s*"([^"]+)"', app)
-    used = {f"{method.upper()} {path.replace(':path', '')}" for method, path in paths}
+    paths = re.findall(r'@app\.(get|post|websocket)\(\s*"([^"]+)"', SOURCE)
+    used = {
+        f"{method.replace('websocket', 'get').upper()} {path.replace(':path', '')}"
+        for method, path in paths
+    }
     assert used - {"GET /"} == {word for word in documented if re.match(r"(GET|POST) /", word)}
 
 
@@ -49,5 +51,6 @@ def test_every_event_is_in_the_table():
 
 def test_every_code_is_in_the_table():
     used = set(re.findall(r'code="(\w+)"', SOURCE))
-    used |= set(re.findall(r'"(\w+_(?:field|parameter))",?\s*\)', SOURCE)) | {"invalid_value"}
+    used |= set(re.findall(r'"(\w+_(?:field|parameter|empty)|invalid_json)",?\s*\)', SOURCE))
+    used |= {"invalid_value"}
     assert words_of_rows("## Errors", 1) - {"code"} == used

@@ -16,6 +16,7 @@ from whisper_jax.checkpoints import known_models
 from whisper_jax.cli.__main__ import _app
 from whisper_jax.formats import FORMATS, SubtitleOptions
 from whisper_jax.options import TranscribeOptions
+from whisper_jax.stream.settings import LiveOptions
 from whisper_jax.types import Retry
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -113,6 +114,12 @@ def test_every_option_of_load_model_is_in_the_table_with_its_default():
     rows = {quoted(row[0])[0]: row[1] for row in table_rows(text) if quoted(row[0])}
     parameters = inspect.signature(whisper_jax.load_model).parameters.values()
     assert rows == {parameter.name: f"`{parameter.default!r}`" for parameter in parameters}
+
+
+def test_every_option_of_live_streams_is_in_the_table_with_its_default():
+    text = section(REFERENCE / "options.md", "## Options of `LiveOptions`")
+    rows = {quoted(row[0])[0]: row[1] for row in table_rows(text) if quoted(row[0])}
+    assert rows == {field.name: f"`{field.default!r}`" for field in fields(LiveOptions)}
 
 
 def test_every_option_of_subtitles_is_in_the_table_with_its_default():

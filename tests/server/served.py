@@ -256,6 +256,7 @@ def serving(
 ) -> Iterator[Served]:
     """A server for the block; it stops at once after it."""
     models = models or CountingModels()
+    live = {name: settings.pop(name) for name in ("make_live",) if name in settings}
     options = {"stop_timeout_s": 0.0, "models": models.names} | settings
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
@@ -264,7 +265,7 @@ def serving(
 
     def run() -> None:
         try:
-            run_server(models, ServerSettings(**options), listener=listener, stop=stop)
+            run_server(models, ServerSettings(**options), listener=listener, stop=stop, **live)
         except BaseException as error:
             served.errors.append(error)
 

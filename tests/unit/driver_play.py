@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioInput, AudioStream
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import AudioInput
 from whisper_jax.driver import EngineLike, Event, FileProgress, Plan, Run
 from whisper_jax.engine.fake import FakeEngine
 from whisper_jax.errors import AudioError, CancelledError, EngineError

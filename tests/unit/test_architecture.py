@@ -52,6 +52,10 @@ JAX_FREE = [
     "scoring",
     "cli",
     "checkpoints.resolve",
+    "stream.collected",
+    "stream.difference",
+    "stream.fields",
+    "stream.finish",
 ]
 # These compute on the device: reading a result there would stall it.
 WAITS = ("block_until_ready", "item", "device_get")

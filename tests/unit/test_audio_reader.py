@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.container import AudioStream
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.errors import AudioError
 

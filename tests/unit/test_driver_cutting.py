@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.container import AudioStream
 from whisper_jax.driver.cutting import Cutter, Cutting
 from whisper_jax.driver.pieces import Piece, read_pieces
+from whisper_jax.driver.plan import look_back_frames
 from whisper_jax.errors import AudioError
 from whisper_jax.options import TranscribeOptions
 from whisper_jax.requests import Read
 from whisper_jax.speech.cutting import Cutting as SpeechCutting
 from whisper_jax.speech.regions import Region, RegionCutter, cut_options
-from whisper_jax.transcribe import look_back_frames
 
 
 def cutting(

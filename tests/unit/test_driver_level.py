@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from audio_media import Pipe, wav_bytes
 
-from whisper_jax.audio.decode import AudioStream, open_audio
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import open_audio
 from whisper_jax.audio.mel import peak_level
 from whisper_jax.driver import level
 from whisper_jax.errors import AudioError

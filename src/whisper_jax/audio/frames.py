@@ -34,7 +34,12 @@ MAX_CHANNELS = 64
 
 
 def container_blocks(
-    container: InputContainer, stream: ContainerStream, *, channel: int | None, name: str
+    container: InputContainer,
+    stream: ContainerStream,
+    *,
+    channel: int | None,
+    name: str,
+    block_samples: int = BLOCK_SAMPLES,
 ) -> Iterator[Block]:
     """The samples of one stream of an open container, mono at 16 kHz.
 
@@ -43,14 +48,15 @@ def container_blocks(
         stream: One of its audio streams.
         channel: Which channel to pick, from 0; None mixes them all.
         name: What to call the recording in errors.
+        block_samples: Most samples in a block; only the last has fewer.
 
     Yields:
-        Blocks, float32 [n] with 1 to `BLOCK_SAMPLES` samples.
+        Blocks, float32 [n].
 
     Raises:
         AudioError: If reading breaks off or nothing at all is decoded, after what was decoded.
     """
-    yield from _even_blocks(_samples(container, stream, channel, name))
+    yield from even_blocks(_samples(container, stream, channel, name), block_samples)
 
 
 def _samples(
@@ -97,18 +103,23 @@ def _decode(stream: ContainerStream, packet: "Packet[Any] | None") -> list[Audio
         return []  # ffmpeg, too, goes on with the next packet
 
 
-def _even_blocks(samples: Iterator[Block]) -> Iterator[Block]:
-    """The same samples in blocks of `BLOCK_SAMPLES`; an error comes after what precedes it."""
+def even_blocks(samples: Iterator[Block], block_samples: int) -> Iterator[Block]:
+    """The same samples in blocks of one size; an error comes after what precedes it.
+
+    Args:
+        samples: Blocks of any sizes.
+        block_samples: Samples of each block; the last may have fewer.
+    """
     gathered: list[Block] = []
     n_gathered = 0
     try:
         for piece in samples:
             gathered.append(piece)
             n_gathered += len(piece)
-            if n_gathered >= BLOCK_SAMPLES:
+            if n_gathered >= block_samples:
                 joined = np.concatenate(gathered)
-                n_whole = n_gathered - n_gathered % BLOCK_SAMPLES
-                yield from joined[:n_whole].reshape(-1, BLOCK_SAMPLES)
+                n_whole = n_gathered - n_gathered % block_samples
+                yield from joined[:n_whole].reshape(-1, block_samples)
                 gathered = [joined[n_whole:].copy()]
                 n_gathered -= n_whole
     except AudioError:

@@ -9,7 +9,7 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.container import AudioStream
 from whisper_jax.requests import Samples
 
 

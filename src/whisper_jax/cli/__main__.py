@@ -23,12 +23,14 @@ from whisper_jax.errors import OptionError
 _COMMANDS = {
     "transcribe": "transcribe:transcribe_command",
     "align": "align:align_command",
+    "live": "live:live_command",
     "models": "models:app",
     "warmup": "warmup:warmup_command",
     "evaluate": "evaluate:evaluate_command",
     "serve": "serve:serve_command",
     "bench": "bench:bench_command",
     "bench serve": "bench_serve:bench_serve_command",
+    "bench live": "bench_live:bench_live_command",
 }
 """Where each command is: a function, or the app of a command with commands of its own."""
 

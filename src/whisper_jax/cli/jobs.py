@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from whisper_jax.cli.results import Results
     from whisper_jax.transcribe import Whisper
 
-_STOPPED: Final = 130
+STOPPED: Final = 130
 """The exit code of a program that Ctrl-C ended."""
 
 _MODEL, _OUTPUT = "Model", "Output"
@@ -196,7 +196,7 @@ def run_job(job: Job, stage: str, work: Work) -> int:
         except KeyboardInterrupt:
             results.print_rest()
             display.problem(f"Stopped: {results.n_done} of {len(job.files)} files are done.")
-            return _STOPPED
+            return STOPPED
         if results.n_done:
             display.summary()
     return 1 if results.n_failed else 0

@@ -1,8 +1,9 @@
 """The options of a transcription on the command line, and how commands get their options.
 
-They are the fields of `TranscribeOptions`, and of the `SubtitleOptions` of what is written. Names
-and defaults come from the fields; what is written here is how each is shown. Values are passed on
-as they are read, for those two to judge: their sentence is the one to show.
+They are the fields of `TranscribeOptions`, of the `SubtitleOptions` of what is written, and of the
+`LiveOptions` of live speech. Names and defaults come from the fields; what is written here is how
+each is shown. Values are passed on as they are read, for those to judge: their sentence is the one
+to show.
 """
 
 import inspect
@@ -15,6 +16,7 @@ import typer
 
 from whisper_jax.formats import SubtitleOptions
 from whisper_jax.options import TranscribeOptions
+from whisper_jax.stream.settings import LiveOptions
 
 _WORDS = {"None": None, "True": True, "False": False}
 
@@ -194,6 +196,38 @@ SUBTITLES: Final[Mapping[str, _Shown]] = MappingProxyType(
 )
 """The options of subtitles."""
 
+LIVE: Final[Mapping[str, _Shown]] = MappingProxyType(
+    {
+        "language": _words(
+            "Language spoken, code or English name; auto detects it in each segment. Detected in "
+            "the first speech if unset.",
+            "NAME|auto",
+        ),
+        "task": _LANGUAGE["task"],
+        "policy": _words(
+            "When words are committed. alignment: once so much was heard after them "
+            "(--hold-back); agreement: once two updates agree on them.",
+            "alignment|agreement",
+        ),
+        "interval_s": _number("Seconds of new speech after which text is updated.", "SECONDS"),
+        "hold_back_s": _number(
+            "With --policy alignment: words of the last so many seconds are tentative.", "SECONDS"
+        ),
+        "beam_size": _number("Hypotheses kept by beam search; 1 is greedy decoding.", "N"),
+        "initial_prompt": _words("What could have been said before: names, spelling, style."),
+        "hotwords": _words("Words to expect."),
+        "detects_pauses": _switch("End segments where somebody pauses."),
+        "vad_threshold": _number("Somebody speaks where the probability of speech is above this."),
+        "silence_s": _number("A pause so long ends a segment.", "SECONDS"),
+        "prefix_padding_s": _number("Heard before somebody is noticed to speak.", "SECONDS"),
+        "longest_s": _number(
+            "Speech without a pause is cut into segments no longer than this.", "SECONDS"
+        ),
+        "adapts": _switch("Update less often while the device is busy."),
+    }
+)
+"""The options of live speech."""
+
 PANELS: Final[Mapping[str, Mapping[str, _Shown]]] = MappingProxyType(
     {
         "Language": _LANGUAGE,
@@ -214,8 +248,8 @@ def option(panel: str, text: str, *names: str, **settings: Any) -> Any:
 
 
 def spelled(name: str) -> str:
-    """A field's name as an option: ``--beam-size``."""
-    return "--" + name.replace("_", "-")
+    """A field's name as an option: ``--beam-size``; seconds are understood."""
+    return "--" + name.removesuffix("_s").replace("_", "-")
 
 
 def takes[C: Callable[..., None]](*groups: Iterable[inspect.Parameter]) -> Callable[[C], C]:
@@ -259,6 +293,12 @@ def subtitle_options() -> Iterator[inspect.Parameter]:
     """Every option of the layout of subtitles."""
     for name, how in SUBTITLES.items():
         yield _parameter("Subtitles", name, how, getattr(SubtitleOptions, name))
+
+
+def live_options() -> Iterator[inspect.Parameter]:
+    """Every option of live speech."""
+    for name, how in LIVE.items():
+        yield _parameter("Live speech", name, how, getattr(LiveOptions, name))
 
 
 def taken[R](record: type[R], given: dict[str, Any]) -> R:

@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -101,6 +103,23 @@ _Rate = Annotated[
     int | None,
     option(_LIMITS, "Most requests a minute, of one key or address.", metavar="N"),
 ]
+_MaxStreams = Annotated[int, option(_LIMITS, "Most live streams at once.", metavar="N")]
+_MaxStreamsPerKey = Annotated[
+    int, option(_LIMITS, "Most live streams at once, of one key or address.", metavar="N")
+]
+_MaxViewers = Annotated[int, option(_LIMITS, "Most clients that listen in rooms.", metavar="N")]
+_IdleTimeout = Annotated[
+    float,
+    option(
+        _LIMITS,
+        "Seconds after which a live stream's client that sends nothing is cut off.",
+        metavar="SECONDS",
+    ),
+]
+_ResumeTimeout = Annotated[
+    float,
+    option(_LIMITS, "Seconds that a live stream's client has to come back.", metavar="SECONDS"),
+]
 _StopTimeout = Annotated[
     float,
     option(
@@ -131,6 +150,11 @@ def serve_command(
     max_waiting: _MaxWaiting = 512,
     max_waiting_per_key: _MaxWaitingPerKey = 128,
     requests_per_minute: _Rate = None,
+    max_streams: _MaxStreams = 64,
+    max_streams_per_key: _MaxStreamsPerKey = 16,
+    max_viewers: _MaxViewers = 512,
+    stream_idle_timeout: _IdleTimeout = 300.0,
+    resume_timeout: _ResumeTimeout = 60.0,
     stop_timeout: _StopTimeout = 30.0,
     log_level: _LogLevel = "info",
 ) -> None:
@@ -141,7 +165,7 @@ def serve_command(
     """
     from whisper_jax.server.settings import ServerSettings
 
-    try:
+    with _errors_told():
         settings = ServerSettings(
             models=tuple(model or ("base",)),
             aliases=dict(_alias(text) for text in alias or ()),
@@ -155,11 +179,23 @@ def serve_command(
             max_waiting=max_waiting,
             max_waiting_per_key=max_waiting_per_key,
             requests_per_minute=requests_per_minute,
+            max_streams=max_streams,
+            max_streams_per_key=max_streams_per_key,
+            max_viewers=max_viewers,
+            stream_idle_timeout_s=stream_idle_timeout,
+            resume_timeout_s=resume_timeout,
             stop_timeout_s=stop_timeout,
             cors_origins=tuple(cors_origin or ()),
         )
         _require_keys(settings, allow_anyone)
         _serve(settings, device, cast("ComputeType", compute_type), batch_size, log_level)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Errors become messages and exit codes."""
+    try:
+        yield
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except WhisperJaxError as error:

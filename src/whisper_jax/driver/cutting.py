@@ -11,7 +11,7 @@ from typing import Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioStream
+from whisper_jax.audio.container import AudioStream
 from whisper_jax.audio.reader import copy_span
 from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE, SAMPLE_RATE
 from whisper_jax.driver.pieces import Piece

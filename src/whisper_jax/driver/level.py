@@ -8,7 +8,8 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_jax.audio.decode import AudioInput, AudioStream, OneChannel, open_audio
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import AudioInput, OneChannel, open_audio
 from whisper_jax.audio.mel import peak_level
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.audio.upload import Upload

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from whisper_jax.audio.units import FRAMES_PER_SECOND
 from whisper_jax.driver.cutting import Cutter
-from whisper_jax.options import Task
+from whisper_jax.options import Task, TranscribeOptions
 from whisper_jax.programs import Language, Program
 
 
@@ -42,3 +43,12 @@ class Plan:
     task: Task = "transcribe"
     n_mels: int
     channel: int | None = None
+
+
+def look_back_frames(options: TranscribeOptions) -> int:
+    """How long before what has been heard a region may begin that is given only now.
+
+    A region is known a minute after its end or before (`whisper_jax.speech.regions`), and
+    probabilities come a second at a time.
+    """
+    return round((60 + options.chunk_length + 2) * FRAMES_PER_SECOND)

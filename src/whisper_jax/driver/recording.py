@@ -7,15 +7,16 @@ given back as steps: a program to advance, and the answer to send it.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
-from whisper_jax.audio.decode import AudioInput, AudioStream
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import AudioInput
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.audio.units import HOP, SAMPLE_RATE
 from whisper_jax.driver.cutting import Cutting
 from whisper_jax.driver.events import Event, FileProgress
 from whisper_jax.driver.pieces import Piece
 from whisper_jax.driver.plan import Plan
+from whisper_jax.driver.steps import PROGRAM_NUMBERS
 from whisper_jax.driver.task import Task
 from whisper_jax.errors import WhisperJaxError
 from whisper_jax.options import AUTO
@@ -25,8 +26,6 @@ from whisper_jax.types import Segment, Transcript
 
 _PIECES_AHEAD = 2
 """Pieces of a recording that one program hears one after the other: in hand, and next."""
-
-_program_numbers = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ class Recording:
         return [Step(task, task.take_clip())] if task.awaits_clip else []
 
     def _new_task(self, peak: float) -> Task:
-        origin = replace(self._origin, program=next(_program_numbers))
+        origin = replace(self._origin, program=next(PROGRAM_NUMBERS))
         # Only the first words of a run are hurried: the sooner the rest, the later its end.
         self._origin = replace(self._origin, leads=False)
         task = Task(self, origin, peak, self._language)

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
-from whisper_jax.audio.decode import AudioInput, AudioStream, open_audio
+from whisper_jax.audio.container import AudioStream
+from whisper_jax.audio.decode import AudioInput, open_audio
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.driver.events import EngineLike, Event

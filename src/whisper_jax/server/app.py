@@ -17,8 +17,10 @@ from starlette.types import ASGIApp
 
 from whisper_jax.errors import WhisperJaxError
 from whisper_jax.server import schema
+from whisper_jax.server.admission import Admission
 from whisper_jax.server.errors import ApiError, as_api_error
 from whisper_jax.server.guard import Guard, note_error
+from whisper_jax.server.live.paths import add_live
 from whisper_jax.server.rendering import rendered
 from whisper_jax.server.service import Service
 from whisper_jax.text.languages import LANGUAGES
@@ -48,10 +50,12 @@ def make_app(service: Service) -> ASGIApp:
     for kind in (ApiError, WhisperJaxError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     _add_audio(app, service)
+    add_live(app, service)
     _add_facts(app, service)
     _add_health(app, service)
     _add_page(app)
-    guarded = Guard(app, service.settings, service.metrics)
+    admission = Admission(service.settings, service.live.secrets)
+    guarded = Guard(app, service.settings, service.metrics, admission)
     origins = service.settings.cors_origins
     if not origins:
         return guarded

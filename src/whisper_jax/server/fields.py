@@ -7,13 +7,13 @@ Every field is honoured or refused by name. What is made of them is the same `Tr
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from types import NoneType
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from whisper_jax.errors import OptionError
 from whisper_jax.formats import SUBTITLE_FORMATS, SubtitleOptions
 from whisper_jax.options import AUTO, Task, TranscribeOptions
 from whisper_jax.server.errors import ApiError, as_api_error, refused
+from whisper_jax.server.values import truth_of, value_of
 from whisper_jax.text.languages import language_code
 
 RESPONSE_FORMATS: Final = (
@@ -84,7 +84,9 @@ def read_fields(items: Sequence[tuple[str, str]], task: Task) -> Asked:
             "response_format",
         )
     given = _options(single, lists)
-    layout = {name: _value(name, single[name]) for name in LAYOUT_FIELDS if name in single}
+    layout = {
+        name: value_of(name, single[name], _HINTS[name]) for name in LAYOUT_FIELDS if name in single
+    }
     try:
         asked_layout = SubtitleOptions(**layout)
         granularities = _granularities(lists)
@@ -101,8 +103,8 @@ def read_fields(items: Sequence[tuple[str, str]], task: Task) -> Asked:
         response_format=response_format,
         granularities=granularities,
         layout=asked_layout,
-        streams=_truth("stream", single.get("stream", "false")),
-        tells_detail=_truth("stream_detail", single.get("stream_detail", "false")),
+        streams=truth_of("stream", single.get("stream", "false")),
+        tells_detail=truth_of("stream_detail", single.get("stream_detail", "false")),
     )
     _require_together(asked, single, lists)
     return asked
@@ -142,7 +144,7 @@ def _options(single: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> d
     given |= _chunking(single)
     for name in OPTION_FIELDS:
         if name in single and name != "temperature":
-            given[name] = _value(name, single[name])
+            given[name] = value_of(name, single[name], _HINTS[name])
     if single.get("prompt"):
         given["initial_prompt"] = single["prompt"]
     if "temperature" in single:
@@ -289,45 +291,3 @@ def _named(error: OptionError, single: Mapping[str, str]) -> ApiError:
     known = as_api_error(error)
     is_openai = known.param in _SERVER_VAD.values() and known.param not in single
     return refused(known.message, _CHUNKING) if is_openai else known
-
-
-def _value(name: str, text: str) -> Any:
-    """A field's text as the option's type; what is empty or ``none`` is None where that may be."""
-    kinds = _kinds(_HINTS[name])
-    word = text.strip().lower()
-    if NoneType in kinds and word in ("", "none", "null"):
-        return None
-    if bool in kinds:
-        return _truth(name, text)
-    if str in kinds or tuple in kinds:
-        return text
-    for kind in (int, float):
-        if kind in kinds:
-            try:
-                return kind(text)
-            except (ValueError, OverflowError):
-                continue
-    raise refused(f"{name} is {text!r}; give a number", name)
-
-
-def _truth(name: str, text: str) -> bool:
-    word = text.strip().lower()
-    if word in ("true", "1"):
-        return True
-    if word in ("false", "0", ""):
-        return False
-    raise refused(f"{name} is {text!r}; give true or false", name)
-
-
-def _kinds(hint: Any) -> set[Any]:
-    """The types that an annotation allows; those of choices are their own."""
-    hint = getattr(hint, "__value__", hint)
-    origin = getattr(hint, "__origin__", None)
-    if origin is Literal:
-        return {type(choice) for choice in get_args(hint)}
-    if origin is tuple:
-        return {tuple}
-    arguments = get_args(hint)
-    if not arguments:
-        return {hint}
-    return set().union(*(_kinds(argument) for argument in arguments))

@@ -4,23 +4,25 @@ import asyncio
 import logging
 import re
 import uuid
+from contextlib import suppress
 from time import perf_counter
 from typing import Final, final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
+from whisper_jax.server.admission import Admission
 from whisper_jax.server.errors import ApiError, unexpected
+from whisper_jax.server.live.outbox import CLOSE_FAILED
 from whisper_jax.server.logs import LOGGER, log_event
 from whisper_jax.server.metrics import Metrics
-from whisper_jax.server.settings import MIN_UPLOAD_RATE, ServerSettings, is_loopback
+from whisper_jax.server.settings import MIN_UPLOAD_RATE, ServerSettings
 
 AUDIO_PATHS: Final = ("/v1/audio/transcriptions", "/v1/audio/translations")
 MAX_OTHER_BYTES: Final = 8 << 20
 """Of requests that are not recordings: a transcript of hours is less."""
 
-_OPEN_PATHS = ("/v1/server",)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PAGE_POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; object-src 'none'; "
@@ -40,20 +42,26 @@ _HEADERS = {
 class Guard:
     """ASGI middleware: identity, limits of time and size, one line of log for each request."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, metrics: Metrics, admission: Admission
+    ) -> None:
         self._app = app
         self._settings = settings
         self._metrics = metrics
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
+        if scope["type"] == "websocket":
+            await self._let_in(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         passage = _Passage(scope, receive, send, self._settings)
         try:
             try:
-                scope["state"]["owner"] = self._admitted(scope)
+                scope["state"]["owner"] = self._admission.owner(scope)
                 scope["state"]["request_id"] = passage.request_id
             except ApiError as error:
                 note_error(scope, error)
@@ -67,52 +75,39 @@ class Guard:
         finally:
             self._note(scope, passage)
 
-    def _admitted(self, scope: Scope) -> str:
-        """Who makes the request.
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same for a WebSocket, which may stay for hours."""
+        passage = _SocketPassage(scope, receive, send)
+        socket = WebSocket(scope, passage.receive, passage.send)
+        try:
+            try:
+                scope["state"]["request_id"] = passage.request_id
+                scope["state"]["owner"] = self._admission.owner(scope)
+            except ApiError as error:
+                note_error(scope, error)
+                await socket.send_denial_response(error.response())
+                return
+            await self._app(scope, passage.receive, passage.send)
+        except Exception:
+            LOGGER.exception("failed", extra={"fields": {"request_id": passage.request_id}})
+            with suppress(Exception):  # the client may have left
+                await passage.send({"type": "websocket.close", "code": CLOSE_FAILED})
+        finally:
+            self._note(scope, passage, method="WEBSOCKET")
 
-        Raises:
-            ApiError: It is not let in.
-        """
-        headers = Headers(scope=scope)
-        path = scope["path"]
-        if not len(self._settings.keys):
-            self._require_own_page(scope["method"], headers)
-        address = scope["client"][0] if scope["client"] else "unknown"
-        owner = self._settings.keys.owner(headers.get("authorization"), address)
-        is_protected = (path.startswith("/v1/") and path not in _OPEN_PATHS) or path == "/metrics"
-        if owner is None and is_protected:
-            raise ApiError(
-                401,
-                "no valid API key; send one as Authorization: Bearer …",
-                code="invalid_api_key",
-            )
-        return owner or address
-
-    def _require_own_page(self, method: str, headers: Headers) -> None:
-        """Without keys, keep web pages of others from using a server on this machine.
-
-        A page may send a form to any address, and a name that leads here may be anybody's.
-        """
-        host = _host_name(f"//{headers.get('host', '')}")
-        if self._settings.is_local and host is not None and not is_loopback(host):
-            raise ApiError(403, f"this server is not {host!r}", code="wrong_host")
-        origin = headers.get("origin")
-        if origin is None or method in ("GET", "HEAD", "OPTIONS"):
-            return
-        allowed = self._settings.cors_origins
-        is_own = origin.partition("://")[2] == headers.get("host")
-        if not (is_own or origin in allowed or "*" in allowed):
-            raise ApiError(403, f"pages of {origin} may not use this server", code="wrong_origin")
-
-    def _note(self, scope: Scope, passage: "_Passage") -> None:
+    def _note(
+        self, scope: Scope, passage: "_Passage | _SocketPassage", *, method: str | None = None
+    ) -> None:
         """Count and log a request that has ended."""
         state = scope["state"]
         route = scope.get("route")
         path = getattr(route, "path", "other")
         seconds = perf_counter() - passage.start_s
         status = passage.status or 499  # nginx's word for a client that left
-        self._metrics.requests.labels(scope["method"], path, str(status)).inc()
-        self._metrics.seconds.labels(path).observe(seconds)
+        method = method or scope["method"]
+        self._metrics.requests.labels(method, path, str(status)).inc()
+        if status != 101:  # how long a stream lasts is not how long a request takes
+            self._metrics.seconds.labels(path).observe(seconds)
         code = state.get("code")
         if code is not None:
             self._metrics.errors.labels(code).inc()
@@ -120,13 +115,14 @@ class Guard:
             "request",
             logging.WARNING if status >= 500 else logging.INFO,
             request_id=passage.request_id,
-            method=scope["method"],
+            method=method,
             path=scope["path"][:200],
             status=status,
             seconds=round(seconds, 3),
             owner=state.get("owner"),
             received_bytes=passage.n_received,
             code=code,
+            close_code=passage.close_code,
             **state.get("work", {}),
         )
 
@@ -144,9 +140,9 @@ class _Passage:
         self, scope: Scope, receive: Receive, send: Send, settings: ServerSettings
     ) -> None:
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        self.request_id = request_id_of(headers)
         self.status: int | None = None
+        self.close_code: int | None = None
         self.n_received = 0
         self.start_s = perf_counter()
         self._scope = scope
@@ -205,8 +201,47 @@ class _Passage:
         )
 
 
-def _host_name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return "?"
+@final
+class _SocketPassage:
+    """A WebSocket's way in and out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request_id = request_id_of(Headers(scope=scope))
+        self.status: int | None = None
+        self.close_code: int | None = None
+        self.n_received = 0
+        self.start_s = perf_counter()
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.close_code = self.close_code or message.get("code")
+        self.n_received += len(message.get("bytes") or message.get("text") or "")
+        return message
+
+    async def send(self, message: Message) -> None:
+        """An answer."""
+        match message["type"]:
+            case "websocket.accept":
+                self.status = 101
+                headers = MutableHeaders(raw=list(message.get("headers", [])))
+                headers["X-Request-Id"] = self.request_id
+                message["headers"] = headers.raw
+            case "websocket.http.response.start":
+                self.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = self.request_id
+            case "websocket.close":
+                self.status = self.status or 403
+                self.close_code = message.get("code")
+            case _:
+                pass
+        await self._send(message)
+
+
+def request_id_of(headers: Headers) -> str:
+    """The id that a request has, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"

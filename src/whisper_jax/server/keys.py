@@ -33,11 +33,11 @@ class ApiKeys:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def owner(self, authorization: str | None, address: str) -> str | None:
+    def owner(self, key: str | None, address: str) -> str | None:
         """Who makes a request, or None if they may not.
 
         Args:
-            authorization: The header's value.
+            key: What they sent as their key.
             address: The client's address.
 
         Returns:
@@ -45,13 +45,16 @@ class ApiKeys:
         """
         if not self._hashes:
             return address
-        scheme, _, key = (authorization or "").partition(" ")
-        given = _hash(key.strip())
+        given = _hash(key or "")
         # Every key is compared, each in constant time: how long it takes tells nothing.
         found = [known for known in self._hashes if hmac.compare_digest(known, given)]
-        if not found or scheme.lower() != "bearer":
-            return None
-        return f"key-{found[0].hex()[:8]}"
+        return f"key-{found[0].hex()[:8]}" if found else None
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The key in the header ``Authorization``."""
+    scheme, _, key = (authorization or "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
 
 
 def _hash(key: str) -> bytes:

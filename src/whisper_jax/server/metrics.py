@@ -10,6 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from whisper_jax.server.line import Line
+from whisper_jax.server.live.metrics import LiveMetrics
 from whisper_jax.server.work import ModelsLike
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Metrics:
         self.cancelled = Counter(
             "whisper_jax_cancelled", "Requests whose client left.", registry=registry
         )
+        self.live = LiveMetrics(registry)
         self._gauge("uploading", "Requests being uploaded.", lambda: line.n_arriving)
         self._gauge("waiting", "Requests waiting for a place.", lambda: line.n_waiting)
         self._gauge("running", "Requests being transcribed.", lambda: line.n_running)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for clients that may be slow on purpose."""
+"""HTTP/1.1 and WebSocket for clients that may be slow on purpose."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from typing import Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from whisper_jax.server.logs import log_event
 
@@ -79,3 +80,51 @@ class TimedProtocol(H11Protocol):
             address = self.client[0] if self.client else None
             log_event("slow head", logging.WARNING, owner=address)
             self.transport.close()
+
+
+class TimedWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which waits for ever for a reader, with a limit.
+
+    It also leaves a client alone that is not being read from, since its answers to pings cannot be
+    seen, and leaves it to the application to say goodbye when the server stops.
+    """
+
+    _send_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has left."""
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is told."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._abort)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def keepalive_timeout(self) -> None:
+        """No answer to a ping has been seen."""
+        if self.read_paused:
+            self.pong_timer = None
+            self.pending_ping_payload = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
+
+    def shutdown(self) -> None:
+        """The server stops: the application ends its streams and closes what it has accepted."""
+        if not self.handshake_complete:
+            super().shutdown()
+
+    def _abort(self) -> None:
+        log_event("slow reader", logging.WARNING, owner=self.client[0] if self.client else None)
+        self.transport.abort()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None

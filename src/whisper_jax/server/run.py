@@ -12,8 +12,10 @@ import uvicorn
 
 from whisper_jax.errors import OptionError
 from whisper_jax.server.app import make_app
+from whisper_jax.server.live.lives import MakeLive, make_live
+from whisper_jax.server.live.sockets import MAX_MESSAGE_BYTES
 from whisper_jax.server.logs import log_event
-from whisper_jax.server.protocol import TimedProtocol
+from whisper_jax.server.protocol import TimedProtocol, TimedWebSocket
 from whisper_jax.server.service import Service
 from whisper_jax.server.settings import ServerSettings
 from whisper_jax.server.work import ModelsLike
@@ -22,6 +24,8 @@ _POLL_S = 0.1
 _LAST_ANSWERS_S = 5
 """Seconds for the answers of what was stopped to get out."""
 _KEEP_ALIVE_S = 15
+_PING_TIMEOUT_S = 60
+"""Seconds that the client of a WebSocket has to answer a ping."""
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_PORT = 65_535
 _MANY_FILES = 65_536
@@ -35,6 +39,7 @@ def run_server(
     *,
     listener: socket.socket | None = None,
     stop: threading.Event | None = None,
+    make_live: MakeLive = make_live,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let requests finish for ``stop_timeout_s``.
 
@@ -43,6 +48,7 @@ def run_server(
         settings: Limits and access.
         listener: Where to listen, if not at the settings' host and port (`listen`).
         stop: Stops the server too, set from any thread.
+        make_live: Makes live streams of a model.
 
     Raises:
         OptionError: The address cannot be had.
@@ -51,7 +57,7 @@ def run_server(
     _allow_many_files()
     stop = stop or threading.Event()
     with listener or listen(settings.host, settings.port) as listener, _stopped_by_signals(stop):
-        asyncio.run(_serve(models, settings, listener, stop))
+        asyncio.run(_serve(Service(models, settings, make_live), listener, stop))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -109,20 +115,23 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-async def _serve(
-    models: ModelsLike, settings: ServerSettings, listener: socket.socket, stop: threading.Event
-) -> None:
-    service = Service(models, settings)
+async def _serve(service: Service, listener: socket.socket, stop: threading.Event) -> None:
+    settings = service.settings
+    most = settings.max_waiting + settings.max_running + settings.max_streams + settings.max_viewers
     config = uvicorn.Config(
         make_app(service),
         http=TimedProtocol,
-        ws="none",
+        ws=TimedWebSocket,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_timeout=_PING_TIMEOUT_S,
+        # Audio hardly gets smaller, and what unpacks to a thousand times its size does harm.
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(settings.stop_timeout_s) + _LAST_ANSWERS_S,
-        limit_concurrency=settings.max_waiting + settings.max_running + _SPARE_CONNECTIONS,
+        limit_concurrency=most + _SPARE_CONNECTIONS,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
     )
     server = uvicorn.Server(config)
@@ -148,6 +157,7 @@ async def _stop_in_time(server: uvicorn.Server, service: Service, stop: threadin
             server.should_exit = True
         await asyncio.sleep(_POLL_S)
     log_event("stopping", logging.WARNING, under_way=service.n_under_way)
+    service.live.finish()
     loop = asyncio.get_running_loop()
     end_s = loop.time() + service.settings.stop_timeout_s
     while service.n_under_way and loop.time() < end_s:

@@ -29,7 +29,8 @@ _ERROR = {
         }
     },
 }
-_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_STRING = {"type": "string"}
+_TEXT = {"text/plain": {"schema": _STRING}}
 
 
 def _errors(**described: str) -> dict[int | str, dict[str, Any]]:
@@ -129,6 +130,44 @@ METRICS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format.", "content": _TEXT},
     **_USUAL,
 }
+
+_ROOM = {
+    "type": "object",
+    "required": ["room", "model", "language", "task", "started_at", "viewers"],
+}
+ROOMS: dict[int | str, dict[str, Any]] = {
+    200: _json(
+        {
+            "type": "object",
+            "required": ["object", "data"],
+            "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _ROOM}},
+        }
+    ),
+    **_USUAL,
+}
+ROOM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events.", "content": {"text/event-stream": {"schema": _STRING}}},
+    **_USUAL,
+    **_BAD,
+    **_errors(_404="Nobody speaks there.", _503="Too many listen."),
+}
+CLIENT_SECRET: dict[int | str, dict[str, Any]] = {
+    200: _json({"type": "object"}),
+    **_USUAL,
+    **_BAD,
+    **_errors(_404="There is no such model.", _429="Too many keys.", _503="Not ready yet."),
+}
+
+
+def json_body() -> dict[str, Any]:
+    """A body that is an object."""
+    return {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+def room_query() -> dict[str, Any]:
+    """The query of a room."""
+    after = {"name": "after", "in": "query", "required": False, "schema": {"type": "integer"}}
+    return {"parameters": [after]}
 
 
 def form(task: Task) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from whisper_jax.server.events import Told, server_sent
 from whisper_jax.server.fields import Asked, read_fields
 from whisper_jax.server.guard import note_error
 from whisper_jax.server.line import Line
+from whisper_jax.server.live.lives import MakeLive, make_live
+from whisper_jax.server.live.service import LiveService
 from whisper_jax.server.logs import LOGGER, log_event
 from whisper_jax.server.metrics import Metrics
 from whisper_jax.server.presence import EventStream, client_left, while_there
@@ -35,11 +37,14 @@ class Service:
     Attributes:
         settings: Limits and access.
         metrics: What is counted.
+        live: Live streams.
         is_ready: Whether the first model is loaded.
         failure: Why it could not be.
     """
 
-    def __init__(self, models: ModelsLike, settings: ServerSettings) -> None:
+    def __init__(
+        self, models: ModelsLike, settings: ServerSettings, make_live: MakeLive = make_live
+    ) -> None:
         self.settings = settings
         self._models = models
         self._line = Line(
@@ -48,6 +53,7 @@ class Service:
             max_waiting_per_owner=settings.max_waiting_per_key,
         )
         self.metrics = Metrics(self._line, models)
+        self.live = LiveService(models, settings, self.metrics.live, make_live)
         self._rates = Rates(settings.requests_per_minute)
         self._work = Work(models, self._line, max_running=settings.max_running)
         self._stopped = asyncio.Event()
@@ -61,8 +67,9 @@ class Service:
 
     @property
     def n_under_way(self) -> int:
-        """Requests that are uploaded, wait or run."""
-        return self._line.n_arriving + self._line.n_waiting + self._line.n_running
+        """Requests that are uploaded, wait or run, and live streams."""
+        n_requests = self._line.n_arriving + self._line.n_waiting + self._line.n_running
+        return n_requests + self.live.n_under_way
 
     async def load(self) -> None:
         """Load the first model, beside what else the event loop does."""
@@ -87,6 +94,7 @@ class Service:
         """End what is under way and refuse what comes."""
         self._stopped.set()
         self._work.stop()
+        self.live.cancel()
 
     async def close(self) -> None:
         """Give everything back."""
@@ -94,6 +102,7 @@ class Service:
         # Models first: threads that wait for one are told.
         await run_in_threadpool(self._models.close)
         await run_in_threadpool(self._work.close)
+        await self.live.close()
 
     def require_ready(self) -> None:
         """Raises ApiError if no model is there yet, or no more."""
@@ -102,11 +111,19 @@ class Service:
         if not self.is_ready:
             raise ApiError(503, "the model is being loaded", code="not_ready", retry_after_s=5)
 
+    def admit(self, owner: str) -> None:
+        """Count something that an owner begins.
+
+        Raises:
+            ApiError: No model is there yet, or they begin too much in a minute.
+        """
+        self.require_ready()
+        self._rates.take(owner)
+
     async def transcribe(self, request: Request, task: Task) -> Response:
         """The answer to a form with a recording."""
-        self.require_ready()
         owner: str = request.state.owner
-        self._rates.take(owner)
+        self.admit(owner)
         self._line.arrive(owner)
         try:
             form = read_form(request, max_duration_s=self.settings.max_duration_s)
@@ -115,7 +132,7 @@ class Service:
             self._line.leave_arrival(owner)
         try:
             asked = read_fields(texts, task)
-            model = self._model(asked.model)
+            model = self.model_of(asked.model)
             await run_in_threadpool(require_audio, upload)
         except BaseException:
             upload.close()
@@ -140,8 +157,13 @@ class Service:
             task.cancel()
             await asyncio.wait({task, stopped})
 
-    def _model(self, name: str) -> str:
-        model = self.settings.model_of(name)
+    def model_of(self, name: str | None) -> str:
+        """The served model that a client means, the first one for None.
+
+        Raises:
+            ApiError: There is none of this name.
+        """
+        model = self.settings.models[0] if name is None else self.settings.model_of(name)
         if model is None:
             known = ", ".join((*self.settings.models, *self.settings.all_aliases))
             raise ApiError(
@@ -151,6 +173,10 @@ class Service:
                 code="model_not_found",
             )
         return model
+
+    def is_served(self, name: str) -> bool:
+        """Whether there is a model of this name."""
+        return self.settings.model_of(name) is not None
 
     async def _streamed(
         self, request: Request, asked: Asked, work: AsyncGenerator[WorkEvent]

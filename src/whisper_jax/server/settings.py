@@ -26,6 +26,11 @@ class ServerSettings:
         max_waiting: Most requests that are sent or wait at once, of all clients.
         max_waiting_per_key: Most of them of one key (without keys, of one address).
         requests_per_minute: Most requests of one key in a minute; None sets no limit.
+        max_streams: Most live streams at once.
+        max_streams_per_key: Most of them of one key (without keys, of one address).
+        max_viewers: Most clients that listen in rooms.
+        stream_idle_timeout_s: A client of a live stream that sends nothing for so long is cut off.
+        resume_timeout_s: Seconds that a client of a live stream has to come back.
         upload_timeout_s: Seconds that a client may take for nothing, and in all for its upload
             beyond those that it needs at `MIN_UPLOAD_RATE`.
         stop_timeout_s: Seconds that requests have to finish after the server was told to stop.
@@ -44,6 +49,11 @@ class ServerSettings:
     max_waiting: int = 512
     max_waiting_per_key: int = 128
     requests_per_minute: int | None = None
+    max_streams: int = 64
+    max_streams_per_key: int = 16
+    max_viewers: int = 512
+    stream_idle_timeout_s: float = 300.0
+    resume_timeout_s: float = 60.0
     upload_timeout_s: float = 30.0
     stop_timeout_s: float = 30.0
     cors_origins: tuple[str, ...] = ()
@@ -56,11 +66,11 @@ class ServerSettings:
                 f"the alias {name!r} is for {model!r}, which is not served: {_listed(self.models)}",
             )
             _require(name not in self.models, f"the alias {name!r} is the name of a model")
-        for name in ("max_upload_bytes", "max_running", "max_waiting", "max_waiting_per_key"):
+        for name in _COUNTS:
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("max_duration_s", "upload_timeout_s", "stop_timeout_s"):
+        for name in (*_SECONDS, *_SECONDS_OR_NONE):
             value = getattr(self, name)
-            is_right = 0 <= value <= _MOST_S and (value > 0 or name == "stop_timeout_s")
+            is_right = 0 <= value <= _MOST_S and (value > 0 or name in _SECONDS_OR_NONE)
             _require(is_right, f"{name} is {value}; give a number above 0, up to {_MOST_S:.0f}")
         rate = self.requests_per_minute
         _require(rate is None or rate >= 1, f"requests_per_minute is {rate}; give 1 or more")
@@ -87,6 +97,13 @@ class ServerSettings:
         usual = {} if WHISPER_1 in self.models else {WHISPER_1: self.models[0]}
         return usual | self.aliases
 
+
+_COUNTS = (
+    *("max_upload_bytes", "max_running", "max_waiting", "max_waiting_per_key"),
+    *("max_streams", "max_streams_per_key", "max_viewers"),
+)
+_SECONDS = ("max_duration_s", "upload_timeout_s", "stream_idle_timeout_s")
+_SECONDS_OR_NONE = ("stop_timeout_s", "resume_timeout_s")
 
 WHISPER_1 = "whisper-1"
 """What OpenAI calls Whisper: the name that most clients ask for."""

@@ -129,15 +129,15 @@ def _lstm_cell(
 
 
 @cache
-def _block_program() -> Callable[..., tuple[Array, VadState]]:
-    """`speech_probabilities` of `BLOCK_STEPS` steps, compiled: from disk if it is kept there."""
-    samples = np.zeros(BLOCK_STEPS * STEP_SAMPLES, np.float32)
+def _block_program(n_steps: int) -> Callable[..., tuple[Array, VadState]]:
+    """`speech_probabilities` of so many steps, compiled: from disk if it is kept there."""
+    samples = np.zeros(n_steps * STEP_SAMPLES, np.float32)
     args = (load_params(), samples, initial_state())
     jitted = jax.jit(speech_probabilities)
     store = program_store(jax.local_devices(backend="cpu")[:1])
     if store is None:
         return jitted
-    return store.read_or_compile("vad", BLOCK_STEPS, lambda: jitted.lower(*args).compile())
+    return store.read_or_compile("vad", n_steps, lambda: jitted.lower(*args).compile())
 
 
 @final
@@ -147,11 +147,15 @@ class VoiceActivity:
     Runs on the CPU wherever the model is, on the calling thread's time. An object is used by one
     thread at a time. The probabilities do not depend on the sizes of the blocks.
 
+    Args:
+        block_steps: Steps of 32 ms that are computed in a call, and so how soon probabilities come.
+
     Raises:
         EngineError: JAX was told to do without the CPU.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block_steps: int = BLOCK_STEPS) -> None:
+        self._block_steps = block_steps
         self._params = load_params()
         self._state = initial_state()
         self._rest = np.zeros(0, np.float32)
@@ -163,10 +167,10 @@ class VoiceActivity:
             samples: float32 [n], mono, 16 kHz.
 
         Returns:
-            float32 [m], one for each 512 samples; they come `BLOCK_STEPS` at a time.
+            float32 [m], one for each 512 samples; they come a block at a time.
         """
         joined = np.concatenate([self._rest, samples])
-        n_block = BLOCK_STEPS * STEP_SAMPLES
+        n_block = self._block_steps * STEP_SAMPLES
         n_whole = len(joined) - len(joined) % n_block
         self._rest = joined[n_whole:].copy()
         found = [self._run(joined[i : i + n_block]) for i in range(0, n_whole, n_block)]
@@ -177,14 +181,16 @@ class VoiceActivity:
         n_steps = -(-len(self._rest) // STEP_SAMPLES)
         if n_steps == 0:
             return np.zeros(0, np.float32)
-        n_missing = BLOCK_STEPS * STEP_SAMPLES - len(self._rest)
+        n_missing = self._block_steps * STEP_SAMPLES - len(self._rest)
         block, self._rest = np.pad(self._rest, (0, n_missing)), self._rest[:0]
         return self._run(block)[:n_steps]
 
     def _run(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         # What is not a number would stay in the state for the rest of the recording.
         sound = np.clip(np.nan_to_num(block, nan=0.0), -MAX_SAMPLE, MAX_SAMPLE)
-        probabilities, self._state = _block_program()(self._params, sound, self._state)
+        probabilities, self._state = _block_program(self._block_steps)(
+            self._params, sound, self._state
+        )
         return np.asarray(probabilities)
 
 

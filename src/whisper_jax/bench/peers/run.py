@@ -178,16 +178,41 @@ def _answers(
     job: PeerJob, wanted: dict[str, Any], interpreter: str | None
 ) -> Iterator[dict[str, Any]]:
     """What the worker answers, line by line."""
-    peer = job.settings.peer
+    question = {**_message(job, interpreter), **wanted}
+    peer = job.settings.peer.name
+    return worker_answers(peer, _WORKER, question, threads=job.threads, interpreter=interpreter)
+
+
+def worker_answers(
+    peer: str,
+    script: Path,
+    question: dict[str, Any],
+    *,
+    threads: int,
+    interpreter: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What a script answers in a peer's environment, line by line.
+
+    Args:
+        peer: One of `whisper_jax.bench.peers.environment.PEERS`.
+        script: Reads JSON on standard input and writes lines of JSON on standard output.
+        question: What it is asked.
+        threads: Threads that the peer may use.
+        interpreter: See `peer_python`.
+
+    Raises:
+        PeerError: The peer could not be installed, or ended early; the message ends with what it
+            said.
+    """
     # -I: neither PYTHONPATH nor a user's own packages may get between the peer and its own.
-    command = [str(peer_python(peer.name, interpreter=interpreter)), "-I", str(_WORKER)]
-    with tempfile.TemporaryFile("w+") as question, tempfile.TemporaryFile("w+") as said:
-        json.dump({**_message(job, interpreter), **wanted}, question)
-        question.seek(0)
+    command = [str(peer_python(peer, interpreter=interpreter)), "-I", str(script)]
+    with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as said:
+        json.dump(question, asked)
+        asked.seek(0)
         process = subprocess.Popen(
             command,
-            env=_environment(job.threads),
-            stdin=question,
+            env=_environment(threads),
+            stdin=asked,
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
@@ -204,7 +229,7 @@ def _answers(
         if process.returncode:
             said.seek(0)
             ended = said.read().strip()[-2000:]
-            raise PeerError(f"{peer.name} failed with code {process.returncode}:\n{ended}")
+            raise PeerError(f"{peer} failed with code {process.returncode}:\n{ended}")
 
 
 def _message(job: PeerJob, interpreter: str | None) -> dict[str, Any]:

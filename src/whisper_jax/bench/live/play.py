@@ -1,0 +1,201 @@
+"""Recordings played into live streams, as microphones would: by the clock, whatever happens.
+
+A thread for each stream sends a block whenever the last sample of it is due. The times are counted
+from the beginning, so that a block that is late makes none after it late.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_jax.audio.units import SAMPLE_RATE
+from whisper_jax.bench.live.clock import PlayClock
+from whisper_jax.bench.live.tracks import Track
+from whisper_jax.errors import WhisperJaxError
+from whisper_jax.options import AUTO
+from whisper_jax.stream.events import LiveEvent, StreamEnded
+
+_MOST_BACKLOG_S = 30.0
+_LOOK_S = 0.02
+_APART_S = 1.0
+_END_WITHIN = 2.0
+
+
+class StreamLike(Protocol):
+    """What is played into: a `whisper_jax.stream.live.LiveStream`."""
+
+    def send(self, samples: NDArray[np.float32]) -> None:
+        """More of it, mono at 16 kHz."""
+        ...
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        ...
+
+    def cancel(self) -> None:
+        """Nobody wants the rest."""
+        ...
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds that were sent and have not been looked at."""
+        ...
+
+
+class LiveLike(Protocol):
+    """What opens streams: a `whisper_jax.stream.live.Live`."""
+
+    def open(
+        self, on_event: Callable[[LiveEvent], None], *, owner: str = "", **options: Any
+    ) -> StreamLike:
+        """A stream, whose events are told to ``on_event`` on other threads."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What came of a stream.
+
+    Attributes:
+        track: What was played.
+        events: What the stream told, with seconds since it began to be played.
+        clock: When what was played.
+        most_late_s: The longest that a block was sent after it was due: of this program, not of
+            the stream.
+    """
+
+    track: Track
+    events: tuple[tuple[float, LiveEvent], ...]
+    clock: PlayClock
+    most_late_s: float
+
+
+def play(
+    live: LiveLike,
+    tracks: Sequence[Track],
+    options: dict[str, Any],
+    *,
+    block_ms: int = 40,
+    speed: float = 1.0,
+) -> list[Played]:
+    """Play tracks at once, each into a stream of its own; they begin within a second.
+
+    Args:
+        live: What opens streams.
+        tracks: One for each stream.
+        options: Of all streams: fields of `whisper_jax.stream.settings.LiveOptions`, but for the
+            language, which is the track's.
+        block_ms: Milliseconds of audio that are sent at once.
+        speed: Seconds of audio in a second. Above 1, a stream that is more than 30 s behind is
+            waited for.
+
+    Raises:
+        OptionError: An option cannot be honoured.
+        WhisperJaxError: A stream does not come to its end.
+    """
+    players = [_Player(track, block_ms, speed) for track in tracks]
+    streams: list[StreamLike] = []
+    try:
+        for number, player in enumerate(players):
+            language = player.track.language or AUTO
+            streams.append(
+                live.open(player.listen, owner=f"stream {number}", language=language, **options)
+            )
+        start_s = time.perf_counter() + _LOOK_S
+        threads = [
+            threading.Thread(
+                target=player.run,
+                args=(stream, start_s + _APART_S * number / len(players)),
+                daemon=True,
+            )
+            for number, (player, stream) in enumerate(zip(players, streams, strict=True))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [player.result() for player in players]
+    except BaseException:
+        for stream in streams:
+            stream.cancel()
+        raise
+
+
+class _Player:
+    """One stream being played, and what it tells."""
+
+    def __init__(self, track: Track, block_ms: int, speed: float) -> None:
+        self.track = track
+        self._n_block = block_ms * SAMPLE_RATE // 1000
+        self._speed = speed
+        self._start_s = time.perf_counter()
+        self._most_late_s = 0.0
+        self._waits: list[tuple[float, float]] = []
+        self._heard: list[tuple[float, LiveEvent]] = []
+        self._has_ended = threading.Event()
+        self._error: Exception | None = None
+
+    def listen(self, event: LiveEvent) -> None:
+        """Take what the stream tells."""
+        self._heard.append((time.perf_counter(), event))
+        if isinstance(event, StreamEnded):
+            self._has_ended.set()
+
+    def run(self, stream: StreamLike, start_s: float) -> None:
+        """Play all of it, and wait for the stream's end."""
+        self._start_s = start_s
+        try:
+            self._send_all(stream)
+            stream.finish()
+        except (ValueError, WhisperJaxError) as error:  # it has ended
+            self._error = error
+        self._has_ended.wait(60 + _END_WITHIN * self.track.duration_s)
+
+    def result(self) -> Played:
+        """What came of it.
+
+        Raises:
+            WhisperJaxError: It did not come to its end.
+        """
+        if self._error is not None:
+            raise WhisperJaxError(f"{self.track.name} could not be played: {self._error}")
+        if not self._has_ended.is_set():
+            raise WhisperJaxError(
+                f"the stream of {self.track.name} does not end, a while after all was sent"
+            )
+        return Played(
+            track=self.track,
+            events=tuple((at_s - self._start_s, event) for at_s, event in self._heard),
+            clock=PlayClock(speed=self._speed, waits=tuple(self._waits)),
+            most_late_s=self._most_late_s,
+        )
+
+    def _send_all(self, stream: StreamLike) -> None:
+        samples = self.track.samples
+        waited_s = 0.0
+        for start in range(0, len(samples), self._n_block):
+            if self._has_ended.is_set():  # early: it has told why
+                return
+            block = samples[start : start + self._n_block]
+            due_s = self._start_s + waited_s + (start + len(block)) / SAMPLE_RATE / self._speed
+            late_s = time.perf_counter() - due_s
+            if late_s < 0:
+                time.sleep(-late_s)
+            self._most_late_s = max(self._most_late_s, late_s)
+            stream.send(block)
+            if self._speed > 1 and (behind_s := self._wait_for(stream)):
+                waited_s += behind_s
+                self._waits.append(((start + len(block)) / SAMPLE_RATE, behind_s))
+
+    def _wait_for(self, stream: StreamLike) -> float:
+        """Seconds that it took the stream to come near what was sent."""
+        since_s = time.perf_counter()
+        while stream.backlog_s > _MOST_BACKLOG_S and not self._has_ended.is_set():
+            time.sleep(_LOOK_S)
+        waited_s = time.perf_counter() - since_s
+        return waited_s if waited_s > _LOOK_S else 0.0

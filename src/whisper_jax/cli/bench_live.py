@@ -1,0 +1,208 @@
+"""``whisper-jax bench live``: live streams, from the end of each word to its text."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whisper_jax.cli.bench_workload import names_in
+from whisper_jax.errors import OptionError, WhisperJaxError
+
+if TYPE_CHECKING:
+    from whisper_jax.bench.live.plan import LivePlan
+    from whisper_jax.bench.live.results import LiveReport
+
+_Manifest = Annotated[
+    Path,
+    typer.Option(help="JSON lines with path, set, language and text: what is played, and said."),
+]
+_Sets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B:LANGUAGE", help="Only these sets of the manifest, or one language of a set."
+    ),
+]
+_Streams = Annotated[
+    str, typer.Option(metavar="N,N", help="Streams at once, each number measured by itself.")
+]
+_BlockMs = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="MS", help="Audio that is sent at once.")
+]
+_Speed = Annotated[
+    float, typer.Option(metavar="X", help="Seconds of audio in a second; 1 is real time.")
+]
+_Seconds = Annotated[
+    float | None,
+    typer.Option(min=5, metavar="S", help="Most seconds of each stream, up to a pause."),
+]
+_Policies = Annotated[
+    str, typer.Option(metavar="A,B", help="alignment, agreement, or both; empty for peers alone.")
+]
+_Intervals = Annotated[
+    str, typer.Option(metavar="S,S", help="Seconds of new speech after which text is updated.")
+]
+_HoldBacks = Annotated[
+    str,
+    typer.Option(metavar="S,S", help="Of alignment: seconds before the end that stay tentative."),
+]
+_Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="Another option of the streams, such as adapts=false; give it again for more.",
+    ),
+]
+_Model = Annotated[str, typer.Option(help="Size name, hub id, folder or file.")]
+_ComputeType = Annotated[str, typer.Option(metavar="TYPE", help="Type of the numbers.")]
+_BatchSize = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Most windows decoded at once.")
+]
+_Device = Annotated[
+    str | None, typer.Option(metavar="NAME", help="cpu, cuda, rocm or tpu; peers use the CPU.")
+]
+_Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline/--no-offline",
+        help="Transcribe the recordings offline before, to compare error rates.",
+    ),
+]
+_Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Peers: whisper-streaming, and whisper-streaming-vad with its VAD filter.",
+    ),
+]
+_Json = Annotated[
+    Path | None, typer.Option("--json", help="Append all figures to this file, as JSON lines.")
+]
+_Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw delays against streams, and against errors, into this PNG file."),
+]
+_Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")]
+
+
+def bench_live_command(
+    manifest: _Manifest,
+    sets: _Sets = None,
+    streams: _Streams = "1",
+    block_ms: _BlockMs = 40,
+    speed: _Speed = 1.0,
+    seconds: _Seconds = None,
+    policies: _Policies = "alignment",
+    intervals: _Intervals = "0.5",
+    hold_backs: _HoldBacks = "0.5",
+    options: _Options = None,
+    model: _Model = "base",
+    compute_type: _ComputeType = "auto",
+    batch_size: _BatchSize = None,
+    device: _Device = None,
+    offline: _Offline = True,
+    against: _Against = None,
+    json_path: _Json = None,
+    plot: _Plot = None,
+    markdown: _Markdown = False,
+) -> None:
+    """Play recordings into live streams as if they were being spoken, and measure the delays.
+
+    Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
+    """
+    from whisper_jax.bench.live.run import run_live
+
+    given = SimpleNamespace(**locals())
+    try:
+        plan = _plan(given)
+        _check_outputs(json_path, plot)
+        report = run_live(plan, lambda text: typer.echo(text, err=True))
+        _print(report, markdown=markdown)
+        _write(report, json_path, plot)
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from error
+    except (WhisperJaxError, OSError) as error:
+        typer.echo(f"whisper-jax bench live: {error}", err=True)
+        raise typer.Exit(1) from error
+    for problem in report.problems:
+        typer.echo(f"failed: {problem}", err=True)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _plan(given: SimpleNamespace) -> "LivePlan":
+    """What the command's arguments say."""
+    from whisper_jax.bench.live.plan import LivePlan, options_grid
+    from whisper_jax.evaluate.manifest import read_manifest, select_clips
+
+    sets = None if given.sets is None else names_in(given.sets)
+    return LivePlan(
+        clips=tuple(select_clips(read_manifest(given.manifest), sets=sets)),
+        n_streams=tuple(int(n) for n in _numbers(given.streams, "--streams")),
+        grid=options_grid(
+            names_in(given.policies),
+            _numbers(given.intervals, "--intervals"),
+            _numbers(given.hold_backs, "--hold-backs"),
+            given.options or (),
+        ),
+        peers=names_in(given.against or ""),
+        model=given.model,
+        compute_type=given.compute_type,
+        batch_size=given.batch_size,
+        device=given.device,
+        block_ms=given.block_ms,
+        speed=given.speed,
+        most_s=given.seconds,
+        with_offline=given.offline,
+    )
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(name) for name in names_in(text))
+    except ValueError as error:
+        raise OptionError(f"{option} is {text!r}; give numbers with commas") from error
+    if not found or (option == "--streams" and any(number % 1 for number in found)):
+        raise OptionError(f"{option} is {text!r}; give numbers with commas")
+    return found
+
+
+def _check_outputs(json_path: Path | None, plot: Path | None) -> None:
+    if json_path is not None and not json_path.parent.is_dir():
+        raise OptionError(f"there is no folder {json_path.parent} to write {json_path.name} into")
+    if plot is not None:
+        from whisper_jax.bench.plot import check_plot
+
+        check_plot(plot)
+
+
+def _print(report: "LiveReport", *, markdown: bool) -> None:
+    from rich.console import Console
+
+    from whisper_jax.bench.live.report import live_grids, warnings_of
+    from whisper_jax.bench.machine import describe_machine
+    from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
+
+    typer.echo(f"{describe_machine()}\n")
+    for grid in live_grids(report):
+        if markdown:
+            typer.echo(f"{markdown_grid(grid)}\n")
+        elif sys.stdout.isatty():
+            Console(highlight=False, markup=False).print(rich_grid(grid))
+        else:
+            typer.echo(f"{plain_grid(grid)}\n")
+    for warning in warnings_of(report):
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _write(report: "LiveReport", json_path: Path | None, plot: Path | None) -> None:
+    if json_path is not None:
+        from whisper_jax.bench.live.report import append_live
+
+        append_live(json_path, report)
+    if plot is not None:
+        from whisper_jax.bench.live.plot import plot_live
+
+        plot_live(report, plot)

@@ -1,0 +1,1 @@
+"""Live speech: what is said becomes text while it is being said."""
