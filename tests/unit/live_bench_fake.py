@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from live_segments import live_segment
 from numpy.typing import NDArray
 
 from whisper_jax.engine.device import DeviceCounts
@@ -39,19 +40,7 @@ def words_every(text: str, every_s: float = 0.5, length_s: float = 0.2) -> tuple
 
 
 def segment_of(text: str, words: Sequence[Word] = (), number: int = 0) -> Segment:
-    return Segment(
-        id=number,
-        seek=0,
-        start=0.0,
-        end=1.0,
-        text=text,
-        tokens=(),
-        temperature=0.0,
-        avg_logprob=0.0,
-        compression_ratio=1.0,
-        no_speech_prob=0.0,
-        words=tuple(words),
-    )
+    return live_segment(number, text, words=tuple(words))
 
 
 def transcript_of(text: str, words: Sequence[Word] = ()) -> Transcript:

@@ -6,12 +6,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from live_segments import live_segment
 
 from whisper_jax.server.errors import ApiError
 from whisper_jax.server.live.journal import Journal, Story, told
 from whisper_jax.server.live.outbox import CLOSE_TOO_SLOW, MOST_WAITING, Closing, Outbox
 from whisper_jax.stream.events import Committed, SegmentDone, SpeechStarted, Tentative
-from whisper_jax.types import Segment
 
 
 @given(kinds=st.lists(st.booleans(), max_size=40), seen=st.integers(0, 40))
@@ -62,21 +62,7 @@ def test_a_journal_is_bounded_by_its_letters_too():
 
 
 def segment(number: int, text: str) -> SegmentDone:
-    return SegmentDone(
-        segment=Segment(
-            id=number,
-            seek=0,
-            start=1.0,
-            end=2.0,
-            text=text,
-            tokens=(),
-            temperature=0.0,
-            avg_logprob=0.0,
-            compression_ratio=1.0,
-            no_speech_prob=0.0,
-            language="en",
-        )
-    )
+    return SegmentDone(segment=live_segment(number, text, start=1.0, end=2.0, language="en"))
 
 
 def test_a_story_holds_what_was_committed_and_what_is_under_way():

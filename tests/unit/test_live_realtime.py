@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live_segments import live_segment
 
 from whisper_jax.errors import EngineError
 from whisper_jax.server.live.actions import Action, Begin, Do, Hear, Say
@@ -22,7 +23,6 @@ from whisper_jax.stream.events import (
     StreamEnded,
     Tentative,
 )
-from whisper_jax.types import Segment
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
 MODELS = ("whisper-1", "base")
@@ -239,20 +239,7 @@ def test_tentative_text_is_told_to_those_who_ask():
 
 
 def finished(number: int, text: str) -> SegmentDone:
-    return SegmentDone(
-        segment=Segment(
-            id=number,
-            seek=0,
-            start=0.0,
-            end=1.0,
-            text=text,
-            tokens=(),
-            temperature=0.0,
-            avg_logprob=0.0,
-            compression_ratio=1.0,
-            no_speech_prob=0.0,
-        )
-    )
+    return SegmentDone(segment=live_segment(number, text))
 
 
 TEXTS = st.lists(st.sampled_from([" one", " two.", " ", "\u4f60\u597d", " three "]), max_size=4)

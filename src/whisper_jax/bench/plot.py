@@ -54,6 +54,15 @@ def plot_report(report: BenchReport, path: Path) -> None:
     axes[0, 0].set_title(_title(report), fontsize=10)
     if sweeps:
         _draw_sweeps(axes[1, 0], sweeps)
+    save_figure(pyplot, figure, path)
+
+
+def save_figure(pyplot: Any, figure: Any, path: Path) -> None:
+    """Write a figure, and forget it.
+
+    Raises:
+        WhisperJaxError: The file cannot be written.
+    """
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whisper_jax.cli.bench_output import check_outputs, print_grid
 from whisper_jax.cli.bench_workload import Choice, Workload, names_in
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
     from whisper_jax.bench.plan import Plan
     from whisper_jax.bench.run import BenchReport
-    from whisper_jax.evaluate.grid import Grid
 
 
 _Files = Annotated[list[Path] | None, typer.Argument(help="Recordings; or give a manifest.")]
@@ -153,14 +153,7 @@ class _Output:
     markdown: bool
 
     def __post_init__(self) -> None:
-        # Said before the work is done, not after.
-        path = self.json_path
-        if path is not None and not path.parent.is_dir():
-            raise OptionError(f"there is no folder {path.parent} to write {path.name} into")
-        if self.plot is not None:
-            from whisper_jax.bench.plot import check_plot
-
-            check_plot(self.plot)
+        check_outputs(self.json_path, self.plot)
 
 
 def bench_command(
@@ -300,7 +293,8 @@ def _measure(workload: Workload, plan: "Plan", output: _Output) -> bool:
     if earlier is not None:
         from whisper_jax.bench.compare import earlier_grid
 
-        _print_grid(earlier_grid(report, workload.about, earlier), markdown=output.markdown)
+        typer.echo()
+        print_grid(earlier_grid(report, workload.about, earlier), markdown=output.markdown)
     if output.json_path is not None:
         _append(output.json_path, report, workload.about)
     if output.plot is not None and report.measurements:
@@ -347,20 +341,6 @@ def _print(report: "BenchReport", *, markdown: bool) -> None:
         print_rich(report, machine)
     else:
         typer.echo(plain_report(report, machine))
-
-
-def _print_grid(grid: "Grid", *, markdown: bool) -> None:
-    from rich.console import Console
-
-    from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
-
-    typer.echo()
-    if markdown:
-        typer.echo(markdown_grid(grid))
-    elif sys.stdout.isatty():
-        Console(highlight=False, markup=False).print(rich_grid(grid))
-    else:
-        typer.echo(plain_grid(grid))
 
 
 def _report_problems(report: "BenchReport") -> bool:

@@ -1,12 +1,12 @@
 """``whisper-jax bench live``: live streams, from the end of each word to its text."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisper_jax.cli.bench_output import check_outputs, print_grids
 from whisper_jax.cli.bench_workload import names_in
 from whisper_jax.errors import OptionError, WhisperJaxError
 
@@ -117,7 +117,7 @@ def bench_live_command(
     given = SimpleNamespace(**locals())
     try:
         plan = _plan(given)
-        _check_outputs(json_path, plot)
+        check_outputs(json_path, plot)
         report = run_live(plan, lambda text: typer.echo(text, err=True))
         _print(report, markdown=markdown)
         _write(report, json_path, plot)
@@ -169,30 +169,10 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
     return found
 
 
-def _check_outputs(json_path: Path | None, plot: Path | None) -> None:
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OptionError(f"there is no folder {json_path.parent} to write {json_path.name} into")
-    if plot is not None:
-        from whisper_jax.bench.plot import check_plot
-
-        check_plot(plot)
-
-
 def _print(report: "LiveReport", *, markdown: bool) -> None:
-    from rich.console import Console
-
     from whisper_jax.bench.live.report import live_grids, warnings_of
-    from whisper_jax.bench.machine import describe_machine
-    from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
 
-    typer.echo(f"{describe_machine()}\n")
-    for grid in live_grids(report):
-        if markdown:
-            typer.echo(f"{markdown_grid(grid)}\n")
-        elif sys.stdout.isatty():
-            Console(highlight=False, markup=False).print(rich_grid(grid))
-        else:
-            typer.echo(f"{plain_grid(grid)}\n")
+    print_grids(live_grids(report), markdown=markdown)
     for warning in warnings_of(report):
         typer.echo(f"warning: {warning}", err=True)
 

@@ -1,12 +1,12 @@
 """``whisper-jax bench serve``: a server under load."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from whisper_jax.cli.bench_output import check_outputs, print_grids
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def bench_serve_command(
             with_batch=with_batch,
             seed=seed,
         )
-        _check_outputs(json_path, plot)
+        check_outputs(json_path, plot)
         report = run_load(plan, lambda text: typer.echo(text, err=True))
         _print(report, markdown=markdown)
         _write(report, json_path, plot)
@@ -127,30 +127,10 @@ def bench_serve_command(
         raise typer.Exit(1)
 
 
-def _check_outputs(json_path: Path | None, plot: Path | None) -> None:
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OptionError(f"there is no folder {json_path.parent} to write {json_path.name} into")
-    if plot is not None:
-        from whisper_jax.bench.plot import check_plot
-
-        check_plot(plot)
-
-
 def _print(report: "LoadReport", *, markdown: bool) -> None:
-    from rich.console import Console
-
-    from whisper_jax.bench.machine import describe_machine
     from whisper_jax.bench.serving.report import load_grids
-    from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
 
-    typer.echo(f"{describe_machine()}\n")
-    for grid in load_grids(report):
-        if markdown:
-            typer.echo(f"{markdown_grid(grid)}\n")
-        elif sys.stdout.isatty():
-            Console(highlight=False, markup=False).print(rich_grid(grid))
-        else:
-            typer.echo(f"{plain_grid(grid)}\n")
+    print_grids(load_grids(report), markdown=markdown)
 
 
 def _write(report: "LoadReport", json_path: Path | None, plot: Path | None) -> None:

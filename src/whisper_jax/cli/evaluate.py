@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whisper_jax.cli.bench_output import check_outputs
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def evaluate_command(
     settings = {"compute_type": compute_type, "device": device, "batch_size": batch_size}
     about = {"manifest": str(manifest), "model": model, **settings}
     try:
-        _check_folder(json_path)
+        check_outputs(json_path)
         clips = _clips(manifest, sets, limit)
         choice = _Choice(
             clips=clips,
@@ -298,12 +299,6 @@ def _report_failures(comparison: "Comparison") -> bool:
             name = f"{system.name}: {result.clip.name}" if several else result.clip.name
             _log(f"failed: {name}: {result.error}")
     return any(system.failed for system in comparison.systems)
-
-
-def _check_folder(json_path: Path | None) -> None:
-    # Said before the work is done, not after.
-    if json_path is not None and not json_path.parent.is_dir():
-        raise OptionError(f"there is no folder {json_path.parent} to write {json_path.name} into")
 
 
 def _write(path: Path, comparison: "Comparison", about: dict[str, Any]) -> None:

@@ -29,6 +29,10 @@ class EngineLike(Protocol):
         ...
 
 
+def ignore(_: EngineResult | Exception) -> None:
+    """A reply to what needs no answer."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileProgress:
     """How far one recording is.

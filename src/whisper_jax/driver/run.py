@@ -21,7 +21,7 @@ from whisper_jax.audio.container import AudioStream
 from whisper_jax.audio.decode import AudioInput, open_audio
 from whisper_jax.audio.reader import SampleReader
 from whisper_jax.audio.units import SAMPLE_RATE
-from whisper_jax.driver.events import EngineLike, Event
+from whisper_jax.driver.events import EngineLike, Event, ignore
 from whisper_jax.driver.level import open_with_level
 from whisper_jax.driver.plan import Plan
 from whisper_jax.driver.recording import Recording, Step
@@ -304,7 +304,7 @@ class Run:
     def _end(self, task: Task, transcript: Transcript) -> list[Step]:
         """A program has ended."""
         with suppress(EngineClosedError):
-            self._engine.submit(task.origin, Release(), _ignore)
+            self._engine.submit(task.origin, Release(), ignore)
         recording = task.recording
         with self._lock:
             permitted = self._take_permits([task])
@@ -367,7 +367,3 @@ class Run:
 def _prefetch(reader: SampleReader, stop: int) -> None:
     with suppress(ValueError):  # closed meanwhile: nobody waits for it
         reader.prefetch(stop)
-
-
-def _ignore(_: EngineResult | Exception) -> None:
-    pass

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from typing import final
 
-from whisper_jax.driver.events import EngineLike
+from whisper_jax.driver.events import EngineLike, ignore
 from whisper_jax.errors import EngineClosedError
 from whisper_jax.programs.steps import Steps
 from whisper_jax.requests import (
@@ -86,9 +86,5 @@ class StepsRun[T]:
 
     def _end(self, result: T | Exception) -> None:
         with suppress(EngineClosedError):
-            self._engine.submit(self._origin, Release(), _ignore)
+            self._engine.submit(self._origin, Release(), ignore)
         self._on_done(result)
-
-
-def _ignore(answer: EngineResult | Exception) -> None:
-    del answer

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Final
+from functools import cached_property
+from typing import Final, final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -16,6 +17,31 @@ SEND_TIMEOUT_S: Final = 60.0
 """Seconds that a client may take to read some of an answer when there is much to read."""
 
 
+@final
+class _SendLimit:
+    """Cuts off a client that does not read what it is sent."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, protocol: "TimedProtocol | TimedWebSocket") -> None:
+        """It reads more slowly than it is sent to."""
+        self._timer = protocol.loop.call_later(SEND_TIMEOUT_S, _abort, protocol)
+
+    def stop(self) -> None:
+        """It has caught up, or left."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _abort(protocol: "TimedProtocol | TimedWebSocket") -> None:
+    owner = protocol.client[0] if protocol.client else None
+    log_event("slow reader", logging.WARNING, owner=owner)
+    # Closing would wait until all has been read.
+    protocol.transport.abort()
+
+
 class TimedProtocol(H11Protocol):
     """uvicorn's protocol, which waits for ever for a request's head and for a reader, with limits.
 
@@ -24,7 +50,10 @@ class TimedProtocol(H11Protocol):
     """
 
     _head_timer: asyncio.TimerHandle | None = None
-    _send_timer: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def _send_limit(self) -> _SendLimit:
+        return _SendLimit()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A client has connected."""
@@ -34,7 +63,7 @@ class TimedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has left."""
         self._stop_timer()
-        self._stop_send_timer()
+        self._send_limit.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -48,22 +77,12 @@ class TimedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """The client reads more slowly than it is answered."""
         super().pause_writing()
-        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._abort)
+        self._send_limit.start(self)
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        self._stop_send_timer()
+        self._send_limit.stop()
         super().resume_writing()
-
-    def _abort(self) -> None:
-        log_event("slow reader", logging.WARNING, owner=self.client[0] if self.client else None)
-        # Closing would wait until all has been read.
-        self.transport.abort()
-
-    def _stop_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
 
     def _time_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
@@ -89,21 +108,23 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
     seen, and leaves it to the application to say goodbye when the server stops.
     """
 
-    _send_timer: asyncio.TimerHandle | None = None
+    @cached_property
+    def _send_limit(self) -> _SendLimit:
+        return _SendLimit()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left."""
-        self._stop_send_timer()
+        self._send_limit.stop()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is told."""
         super().pause_writing()
-        self._send_timer = self.loop.call_later(SEND_TIMEOUT_S, self._abort)
+        self._send_limit.start(self)
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        self._stop_send_timer()
+        self._send_limit.stop()
         super().resume_writing()
 
     def keepalive_timeout(self) -> None:
@@ -119,12 +140,3 @@ class TimedWebSocket(WebSocketsSansIOProtocol):
         """The server stops: the application ends its streams and closes what it has accepted."""
         if not self.handshake_complete:
             super().shutdown()
-
-    def _abort(self) -> None:
-        log_event("slow reader", logging.WARNING, owner=self.client[0] if self.client else None)
-        self.transport.abort()
-
-    def _stop_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from whisper_jax.bench.live.report import delays_of
 from whisper_jax.bench.live.results import LiveReport, LiveRun
-from whisper_jax.bench.plot import load_pyplot
+from whisper_jax.bench.plot import load_pyplot, save_figure
 from whisper_jax.bench.results import OURS
 from whisper_jax.errors import WhisperJaxError
 
@@ -48,12 +48,7 @@ def plot_live(report: LiveReport, path: Path) -> None:
     for ax, name in zip(axes[0, with_numbers:], sets, strict=True):
         _draw_curves(ax, fewest, name, report)
     axes[0, 0].set_title(_title(report), fontsize=10, loc="left")
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise WhisperJaxError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        pyplot.close(figure)
+    save_figure(pyplot, figure, path)
 
 
 def _title(report: LiveReport) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from whisper_jax.bench.plot import load_pyplot
+from whisper_jax.bench.plot import load_pyplot, save_figure
 from whisper_jax.bench.serving.results import LoadReport
 from whisper_jax.bench.serving.watch import Sample
 from whisper_jax.errors import WhisperJaxError
@@ -45,12 +45,7 @@ def plot_load(report: LoadReport, path: Path) -> None:
         ax.grid(axis="y", alpha=0.3)
     axes[0].set_title(f"{report.scenario}: {report.model}, {report.decoding}", fontsize=10)
     axes[-1].set_xlabel("minutes")
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise WhisperJaxError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        pyplot.close(figure)
+    save_figure(pyplot, figure, path)
 
 
 def _stretches(samples: Sequence[Sample]) -> list[list[Sample]]:

@@ -14,37 +14,21 @@ from whisper_jax.stream.events import (
     StreamEnded,
     Tentative,
 )
+from whisper_jax.stream.fields import event_fields
 from whisper_jax.types import Segment, Word
-
-_DIGITS = 3
 
 
 def live_fields(event: LiveEvent) -> dict[str, Any]:
-    """An event's type and fields."""
+    """An event's type and fields; words, segments and errors as in the server's other answers."""
     match event:
-        case SpeechStarted():
-            return _fields("speech_started", event.segment, start_s=event.start_s)
         case Committed():
-            return _fields("committed", event.segment, heard_s=event.heard_s) | {
-                "text": event.text,
-                "language": event.language,
-                "words": [word_fields(word) for word in event.words],
-            }
-        case Tentative():
-            return _fields("tentative", event.segment, heard_s=event.heard_s) | {"text": event.text}
-        case SpeechStopped():
-            return _fields("speech_stopped", event.segment, end_s=event.end_s)
+            return event_fields(event) | {"words": [word_fields(word) for word in event.words]}
         case SegmentDone():
-            segment = detail_segment(event.segment, has_words=True)
-            return {"type": "segment_done", "segment": segment}
-        case StreamEnded(error=error):
-            known = None if error is None else as_api_error(error).body()["error"]
-            return {"type": "stream_ended", "error": known}
-
-
-def _fields(kind: str, segment: int, **seconds: float) -> dict[str, Any]:
-    times = {name: round(value, _DIGITS) for name, value in seconds.items()}
-    return {"type": kind, "segment": segment} | times
+            return event_fields(event) | {"segment": detail_segment(event.segment, has_words=True)}
+        case StreamEnded(error=Exception() as error):
+            return event_fields(event) | {"error": as_api_error(error).body()["error"]}
+        case _:
+            return event_fields(event)
 
 
 @final
