@@ -309,21 +309,22 @@ class Whisper:
         )
         return StepsRun(self._engine, origin, steps, on_done)
 
-    def warmup(self) -> Warmup:
+    def warmup(self, *, for_stream: bool = False) -> Warmup:
         """Compile what usual work needs, so that no later run has to wait for the compiler.
 
-        Windows of all lengths, one at a time and in batches; greedy decoding and the default
-        beams and samples; detection of languages; times of words. What is compiled is kept on
-        disk, unless that was switched off. ``whisper-jax warmup`` is the same.
+        Windows of all lengths, alone and in batches, with the default beams and samples and
+        without; or what one live stream needs. It is kept on disk, unless that was switched off.
         """
         start_s = perf_counter()
         n_programs = n_compiled = 0
-        if self._ahead is not None:
+        if self._ahead is not None and for_stream:
+            n_programs, n_compiled = self._ahead.compile_for_stream(n_rows=1)
+        elif self._ahead is not None:
             defaults = TranscribeOptions()
             rows = sorted({1, defaults.beam_size, defaults.best_of})
             n_programs, n_compiled = self._ahead.compile_usual(self._batch_size, rows)
-        # Finds speech in two seconds of silence: that is a program too.
-        self.transcribe(np.zeros(2 * SAMPLE_RATE, np.float32), vad_filter=True)
+            # That finds speech, too.
+            self.transcribe(np.zeros(2 * SAMPLE_RATE, np.float32), vad_filter=True)
         seconds = perf_counter() - start_s
         return Warmup(n_programs=n_programs, n_compiled=n_compiled, seconds=seconds)
 

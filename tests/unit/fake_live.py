@@ -31,6 +31,7 @@ class FakeLive:
         self.streams: list[FakeLiveStream] = []
         self.options: dict[str, Any] = {}
         self.is_closed = False
+        self.is_prepared = False
         self.on_open: Callable[[FakeLiveStream], None] = lambda stream: None
 
     def __call__(self, model: Any) -> "FakeLive":
@@ -42,6 +43,9 @@ class FakeLive:
 
     def __exit__(self, *_: object) -> None:
         self.is_closed = True
+
+    def prepare(self) -> None:
+        self.is_prepared = True
 
     def open(
         self, on_event: Callable[[LiveEvent], None], *, owner: str = "", **options: Any

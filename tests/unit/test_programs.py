@@ -57,8 +57,8 @@ def test_the_next_window_begins_at_the_last_closed_segment() -> None:
     [
         ({"long_form": "sequential"}, [3000, 3000]),
         ({"long_form": "parallel"}, [3000, 1000]),
-        ({"long_form": "sequential", "window_padding": 3}, [3000, 800]),
-        ({"long_form": "parallel", "window_padding": 5.5}, [3000, 1050]),
+        ({"long_form": "sequential", "window_padding": 3}, [3000, 1000]),
+        ({"long_form": "parallel", "window_padding": 5.5}, [3000, 1500]),
     ],
 )
 def test_less_than_30_s_are_heard_of_a_short_window(

@@ -15,6 +15,7 @@ from fake_whisper import CutEvery
 from letters import letter_tokenizer
 
 from whisper_jax.checkpoints.load import Checkpoint
+from whisper_jax.driver.steps import StepsRun
 from whisper_jax.engine import weights
 from whisper_jax.engine.ahead import AheadReader
 from whisper_jax.engine.compute import NumberTypes, cast_params, number_types
@@ -22,7 +23,10 @@ from whisper_jax.engine.lanes import start_lanes
 from whisper_jax.engine.lift import DevicePrograms, NotKeptError
 from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.sharding import device_mesh
+from whisper_jax.options import TranscribeOptions
+from whisper_jax.requests import Origin
 from whisper_jax.stored import arrays, files, programs
+from whisper_jax.stream.updates import Heard, Listener, Update
 from whisper_jax.transcribe import Whisper
 
 INT8 = number_types("auto", CPU, "cpu")
@@ -185,6 +189,47 @@ def test_words_compile_nothing_after_a_warmup():
         )
     assert model.counts.seconds["align"] > 0
     assert set(warm._compiled) == ready
+
+
+def test_a_live_stream_compiles_nothing_after_its_warmup():
+    policy = replace(CPU, audio_buckets=(250, 500), prompt_buckets=(8, 64), n_lanes=1)
+    warm = tiny_programs()
+    AheadReader(warm, policy, 2).compile_for_stream(n_rows=1)
+    ready = set(warm._compiled)
+    engine, _ = start_lanes("tiny", [warm], policy, 2)
+    letters = letter_tokenizer()
+    listener = Listener(
+        letters, TranscribeOptions(beam_size=1, temperature=(0.0,), without_timestamps=True)
+    )
+    found: list[Heard | Exception] = []
+    for n_frames, n_committed in ((20, 0), (200, 9)):
+        update = Update(
+            samples=tiny.noise(0, n_frames),
+            first=0,
+            n_frames=n_frames,
+            peak=0.0,
+            told=(),
+            committed=tuple(letters.encode("abc" * (n_committed // 3))),
+            since=n_frames,
+            language=None,
+            is_last=False,
+        )
+        done = threading.Event()
+        origin = Origin(program=n_frames, model="tiny", owner="")
+        take = _noting(found, done)
+        StepsRun(engine, origin, listener.listen(update), take).start()
+        assert done.wait(60)
+    engine.close()
+    assert [type(one) for one in found] == [Heard, Heard]
+    assert set(warm._compiled) == ready
+
+
+def _noting(found: list[Heard | Exception], done: threading.Event):
+    def take(answer: Heard | Exception) -> None:
+        found.append(answer)
+        done.set()
+
+    return take
 
 
 def test_reading_ahead_ends_where_nothing_is_kept():

@@ -139,9 +139,13 @@ def _run(job: _LiveJob) -> int:
 
 def _listen(job: _LiveJob, model: "Whisper", files: "LiveFiles", collected: "Collected") -> int:
     from whisper_jax.cli.live_run import LiveRun
+    from whisper_jax.cli.progress import Display
     from whisper_jax.stream.live import Live
 
     with Live(model) as live:
+        with Display(1, quiet=job.shown.quiet) as display:
+            display.stage("Getting ready, which takes longest the first time")
+            live.prepare()
         captions = _captions(job.shown)
         try:
             run = LiveRun(live, job.given, captions, files, collected)

@@ -81,10 +81,9 @@ class AheadReader:
         Returns:
             How many programs are ready, and how many of them were compiled.
         """
-        self.wait()
-        programs, policy = self._programs.fetching(compiles=True), self._policy
+        policy = self._policy
+        programs = self._compiling()
         pools = policy.slot_buckets_up_to(n_slots)
-        n_kept = programs.n_kept
         tasks = [
             partial(_compile_encoders, programs, policy, pools[-1]),
             partial(_compile_alignments, programs, policy, pools[-1]),
@@ -93,11 +92,26 @@ class AheadReader:
             tasks += [partial(_compile_pool, programs, policy, size, n_rows) for size in pools]
             tasks.append(partial(_compile_prompts, programs, policy, pools[0], n_rows))
         tasks.append(partial(_compile_moves, programs, policy, pools, rows))
-        # XLA compiles a program on one core for the most part.
-        with ThreadPoolExecutor(usable_cores()) as threads:
-            for done in [threads.submit(task) for task in tasks]:
-                done.result()
-        return programs.n_compiled, programs.n_kept - n_kept
+        return _run_all(programs, tasks)
+
+    def compile_for_stream(self, n_rows: int) -> tuple[int, int]:
+        """Compile what windows of one live stream need, as far as it is not on disk.
+
+        Args:
+            n_rows: Texts that are written about a window.
+
+        Returns:
+            As `compile_usual`.
+        """
+        policy, smallest = self._policy, self._policy.slot_buckets[0]
+        programs = self._compiling()
+        tasks = [
+            partial(_compile_encoders, programs, policy, 1),
+            partial(_compile_alignments, programs, policy, smallest),
+            partial(_compile_pool, programs, policy, smallest, n_rows),
+            partial(_compile_prompts, programs, policy, smallest, n_rows),
+        ]
+        return _run_all(programs, tasks)
 
     def wait(self) -> None:
         """Wait until what is being read has been read."""
@@ -105,6 +119,10 @@ class AheadReader:
             last = self._last
         if last is not None:
             last.join()
+
+    def _compiling(self) -> DevicePrograms:
+        self.wait()
+        return self._programs.fetching(compiles=True)
 
     def _start(self, task: Callable[[], None]) -> None:
         # One after the other: they share the pool. No daemons: the interpreter must not end while
@@ -126,6 +144,16 @@ class AheadReader:
         except Exception:
             self._is_over = True
             _log.exception("programs cannot be read ahead")
+
+
+def _run_all(programs: DevicePrograms, tasks: Sequence[Callable[[], None]]) -> tuple[int, int]:
+    """Do what compiles programs; how many are ready, and how many were compiled for that."""
+    n_kept = programs.n_kept
+    # XLA compiles a program on one core for the most part.
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        for done in [threads.submit(task) for task in tasks]:
+            done.result()
+    return programs.n_compiled, programs.n_kept - n_kept
 
 
 def _compile_encoders(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:

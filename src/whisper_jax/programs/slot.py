@@ -5,6 +5,11 @@ from whisper_jax.programs.steps import Steps
 from whisper_jax.programs.windows import window_read, window_samples
 from whisper_jax.requests import Encode, Encoded, Samples
 
+_STEP_FRAMES = 500
+_LEAST_FRAMES = 1000
+"""What is heard of a recording's windows is of whole steps and no shorter than this, whatever
+lengths the device has programs for: error rates are known for these."""
+
 
 class WindowSlot:
     """Puts windows into the slot, one at a time; one that is there already is not encoded again.
@@ -54,7 +59,7 @@ class WindowSlot:
                 samples=samples,
                 n_frames=found,
                 peak=self._peak,
-                n_heard=min(found + self._n_padding, N_FRAMES),
+                n_heard=_heard_frames(found + self._n_padding),
                 silence_after=self._silence_after,
             )
             assert isinstance(encoded, Encoded)
@@ -63,3 +68,9 @@ class WindowSlot:
         if not peek:
             self._peak = self._held_peak
         return self._n_frames
+
+
+def _heard_frames(n_needed: int) -> int:
+    """Frames to hear if so many are needed at least, up to 30 s."""
+    in_steps = -(-n_needed // _STEP_FRAMES) * _STEP_FRAMES
+    return min(max(in_steps, _LEAST_FRAMES), N_FRAMES)

@@ -86,6 +86,11 @@ class Live:
             self._streams.add(stream)
         return stream
 
+    def prepare(self) -> None:
+        """Compile what a stream needs, or read it from disk, before somebody speaks."""
+        self._model.warmup(for_stream=True)
+        VoiceActivity(_VAD_STEPS).push(np.zeros(SAMPLE_RATE, np.float32))
+
     def close(self) -> None:
         """Cancel all streams; the model stays."""
         with self._lock:
