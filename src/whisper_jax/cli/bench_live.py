@@ -46,7 +46,7 @@ _Speed = Annotated[
 ]
 _Seconds = Annotated[
     float | None,
-    typer.Option(min=5, metavar="S", help="Most seconds of each stream, up to a pause."),
+    typer.Option(min=5, metavar="S", help="Of delays: most seconds of each stream, up to a pause."),
 ]
 _Minutes = Annotated[
     float | None,
