@@ -155,7 +155,10 @@ def test_memory_is_looked_at_over_the_stream(monkeypatch: pytest.MonkeyPatch) ->
     # While it warms up there are 3 looks: in the beginning, after 10 s, and at the end.
     assert [round(one.at_s) for one in run.memory] == [0, 10, 20, 30, 40, 50, 60]
     assert [one.memory_bytes // MIB for one in run.memory] == list(range(103, 110))
-    assert run.growth_bytes == 3 * MIB  # from half a minute on
+    # From half a minute on, each the median of what was seen in the minute before: 103 to 106 at
+    # first, 104 to 109 in the end.
+    assert [mark.memory_bytes // MIB for mark in run.marks] == [104, 106]
+    assert run.growth_bytes == 2 * MIB
 
 
 def test_words_of_silence_are_a_problem() -> None:
@@ -198,6 +201,8 @@ def test_memory_is_told_after_ten_minutes_and_every_thirty() -> None:
     assert run.growth_bytes == MIB
     short = run_of([(0.0, 500), (120.0, 510), (239.0, 511), (240.0, 512)])
     assert [mark.at_s for mark in short.marks] == [120.0, 240.0]
+    jumping = run_of([(10.0 * k, 500 + 90 * (k in (60, 240))) for k in range(241)])
+    assert [mark.memory_bytes // MIB for mark in jumping.marks] == [500, 500]
     nowhere = run_of([])
     assert (nowhere.marks, nowhere.growth_bytes) == ([], None)
 

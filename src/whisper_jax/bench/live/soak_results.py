@@ -1,12 +1,15 @@
 """What came of streams that last for hours."""
 
 from dataclasses import dataclass
+from statistics import median_low
 
 from whisper_jax.bench.live.plan import LivePlan
 from whisper_jax.bench.live.usage import Usage
 from whisper_jax.scoring import ErrorRate
 
 _SETTLED_S, _EVERY_S = 600.0, 1800.0
+_AROUND_S = 60.0
+"""What an update takes for a moment is no growth: a minute's median stands for a mark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +72,10 @@ class SoakRun:
 
     @property
     def marks(self) -> list[MemorySample]:
-        """Memory from when it has settled on, every 30 minutes, and at the end."""
+        """Memory from when it has settled on, every 30 minutes, and at the end.
+
+        Each is the median of the minute before it.
+        """
         found: list[MemorySample] = []
         wanted_s = self.settled_s
         for sample in self.memory:
@@ -78,7 +84,13 @@ class SoakRun:
                 wanted_s += _EVERY_S
         if self.memory and found[-1:] != [self.memory[-1]]:
             found.append(self.memory[-1])
-        return found
+        return [self._typical(sample.at_s) for sample in found]
+
+    def _typical(self, at_s: float) -> MemorySample:
+        before = [
+            sample.memory_bytes for sample in self.memory if at_s - _AROUND_S < sample.at_s <= at_s
+        ]
+        return MemorySample(at_s=at_s, memory_bytes=median_low(before))
 
     @property
     def growth_bytes(self) -> int | None:
