@@ -324,7 +324,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> KnowingLive:
 
     live = KnowingLive(TEXT)
     monkeypatch.setattr(peer_run, "peer_python", no_environment)
-    monkeypatch.setattr(live_run, "_load", lambda *_: ours_of(live))
+    monkeypatch.setattr(live_run, "load_ours", lambda *_: ours_of(live))
     monkeypatch.setattr(live_run, "resolve_model", lambda _: tmp_path)
     return live
 

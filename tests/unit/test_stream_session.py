@@ -1,5 +1,6 @@
 """What is said is committed once, in order, and stays, however audio and answers come."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_play import Play, World, play
 
-from whisper_jax.audio.units import SAMPLE_RATE
+from whisper_jax.audio.units import HOP, SAMPLE_RATE
+from whisper_jax.stream.agreement import HeardWord
 from whisper_jax.stream.events import Committed, SegmentDone, SpeechStarted, SpeechStopped
 
 POLICIES = ["alignment", "agreement"]
@@ -84,3 +86,57 @@ def test_ended_by_hand_between_words(seed: int):
     stream.finish()
     assert stream.committed == stream.done == world.whole_text
     in_order(stream)
+
+
+def test_what_was_heard_in_a_pause_is_whole_though_the_next_segment_has_begun():
+    """An update takes a while; who speaks again meanwhile does not make it doubtful."""
+    stream = play(World([(50, 90), (180, 220)]))
+    stream.send(120 * HOP)
+    stream.ask()
+    stream.send(80 * HOP)
+    stream.answer()
+    assert stream.done == stream.committed == " w0."
+    assert len(stream.updates) == 1
+    stream.ask()
+    assert stream.updates[-1].first >= 90
+
+
+def test_who_speaks_again_in_the_same_breath_has_not_been_heard_whole():
+    stream = play(World([(50, 90), (121, 200)]))
+    stream.send(120 * HOP)
+    stream.ask()
+    stream.send(150 * HOP)
+    stream.answer()
+    assert stream.done == ""
+    stream.finish()
+    assert stream.done == " w0. w1."
+
+
+def repeated(at: int, length: int, n_words: int) -> tuple[HeardWord, ...]:
+    return tuple(
+        HeardWord(
+            text=" again",
+            start=at + k * length,
+            end=at + (k + 1) * length,
+            tokens=(99,),
+            probability=0.9,
+        )
+        for k in range(n_words)
+    )
+
+
+@pytest.mark.parametrize("words", [repeated(112, 0, 3), repeated(112, 1, 12)])
+def test_what_nobody_can_have_said_does_not_end_a_segment(words: tuple[HeardWord, ...]):
+    """The first three are said at once, the others faster than anybody speaks."""
+    stream = play(World([(20, 100)]))
+    stream.send(110 * HOP)
+    stream.ask()
+    stream.answer()
+    stream.events += stream.session.finish()
+    stream.ask()
+    assert stream.under_way is not None
+    assert stream.under_way.is_last
+    heard = replace(stream.world.hear(stream.under_way), words=words)
+    stream.events += stream.session.take(heard)
+    assert stream.done == stream.committed == " w0."
+    assert stream.session.is_idle

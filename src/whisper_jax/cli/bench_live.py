@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,12 +11,23 @@ from whisper_jax.cli.bench_workload import names_in
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
-    from whisper_jax.bench.live.plan import LivePlan
-    from whisper_jax.bench.live.results import LiveReport
+    from whisper_jax.bench.live.plan import LivePlan, Scenario
 
+_ScenarioName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="delays: from the end of each word to its text; long: recordings one after the other"
+        " in one stream of hours, and its memory; silence: what streams cost and write in which"
+        " nobody speaks.",
+    ),
+]
 _Manifest = Annotated[
-    Path,
-    typer.Option(help="JSON lines with path, set, language and text: what is played, and said."),
+    Path | None,
+    typer.Option(
+        help="JSON lines with path, set, language and text: what is played, and said."
+        " Not for silence."
+    ),
 ]
 _Sets = Annotated[
     str | None,
@@ -35,7 +46,13 @@ _Speed = Annotated[
 ]
 _Seconds = Annotated[
     float | None,
-    typer.Option(min=5, metavar="S", help="Most seconds of each stream, up to a pause."),
+    typer.Option(min=5, metavar="S", help="Of delays: most seconds of each stream, up to a pause."),
+]
+_Minutes = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1, metavar="M", help="Of long and silence: how long a stream is; 60 if unset."
+    ),
 ]
 _Policies = Annotated[
     str, typer.Option(metavar="A,B", help="alignment, agreement, or both; empty for peers alone.")
@@ -64,10 +81,11 @@ _Device = Annotated[
     str | None, typer.Option(metavar="NAME", help="cpu, cuda, rocm or tpu; peers use the CPU.")
 ]
 _Offline = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--offline/--no-offline",
-        help="Transcribe the recordings offline before, to compare error rates.",
+        help="Transcribe the recordings offline before, to compare error rates; by default only"
+        " for delays.",
     ),
 ]
 _Against = Annotated[
@@ -82,18 +100,22 @@ _Json = Annotated[
 ]
 _Plot = Annotated[
     Path | None,
-    typer.Option(help="Draw delays against streams, and against errors, into this PNG file."),
+    typer.Option(
+        help="Draw delays against streams and errors, or memory over time, into this PNG file."
+    ),
 ]
 _Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")]
 
 
 def bench_live_command(
-    manifest: _Manifest,
+    scenario: _ScenarioName = "delays",
+    manifest: _Manifest = None,
     sets: _Sets = None,
     streams: _Streams = "1",
     block_ms: _BlockMs = 40,
     speed: _Speed = 1.0,
     seconds: _Seconds = None,
+    minutes: _Minutes = None,
     policies: _Policies = "alignment",
     intervals: _Intervals = "0.5",
     hold_backs: _HoldBacks = "0.5",
@@ -102,33 +124,30 @@ def bench_live_command(
     compute_type: _ComputeType = "auto",
     batch_size: _BatchSize = None,
     device: _Device = None,
-    offline: _Offline = True,
+    offline: _Offline = None,
     against: _Against = None,
     json_path: _Json = None,
     plot: _Plot = None,
     markdown: _Markdown = False,
 ) -> None:
-    """Play recordings into live streams as if they were being spoken, and measure the delays.
+    """Play recordings into live streams as if they were being spoken, and measure.
 
     Exit code 0 if all went well, 1 if something failed, 2 for a mistake in the call.
     """
-    from whisper_jax.bench.live.run import run_live
-
     given = SimpleNamespace(**locals())
     try:
         plan = _plan(given)
         check_outputs(json_path, plot)
-        report = run_live(plan, lambda text: typer.echo(text, err=True))
-        _print(report, markdown=markdown)
-        _write(report, json_path, plot)
+        run = _run_delays if plan.scenario == "delays" else _run_soak
+        problems = run(plan, json_path, plot, markdown)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except (WhisperJaxError, OSError) as error:
         typer.echo(f"whisper-jax bench live: {error}", err=True)
         raise typer.Exit(1) from error
-    for problem in report.problems:
+    for problem in problems:
         typer.echo(f"failed: {problem}", err=True)
-    if report.problems:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -138,8 +157,13 @@ def _plan(given: SimpleNamespace) -> "LivePlan":
     from whisper_jax.evaluate.manifest import read_manifest, select_clips
 
     sets = None if given.sets is None else names_in(given.sets)
+    if given.manifest is None and sets is not None:
+        raise OptionError("--sets are those of a manifest: give one with --manifest")
+    clips = None if given.manifest is None else read_manifest(given.manifest)
+    is_about_delays = given.scenario == "delays"
     return LivePlan(
-        clips=tuple(select_clips(read_manifest(given.manifest), sets=sets)),
+        scenario=cast("Scenario", given.scenario),
+        clips=() if clips is None else tuple(select_clips(clips, sets=sets)),
         n_streams=tuple(int(n) for n in _numbers(given.streams, "--streams")),
         grid=options_grid(
             names_in(given.policies),
@@ -155,7 +179,8 @@ def _plan(given: SimpleNamespace) -> "LivePlan":
         block_ms=given.block_ms,
         speed=given.speed,
         most_s=given.seconds,
-        with_offline=given.offline,
+        minutes=given.minutes,
+        with_offline=is_about_delays if given.offline is None else given.offline,
     )
 
 
@@ -169,20 +194,44 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
     return found
 
 
-def _print(report: "LiveReport", *, markdown: bool) -> None:
-    from whisper_jax.bench.live.report import live_grids, warnings_of
+def _run_delays(
+    plan: "LivePlan", json_path: Path | None, plot: Path | None, markdown: bool
+) -> tuple[str, ...]:
+    from whisper_jax.bench.live.plot import plot_live
+    from whisper_jax.bench.live.report import append_live, live_grids, warnings_of
+    from whisper_jax.bench.live.run import run_live
 
+    report = run_live(plan, _progress)
     print_grids(live_grids(report), markdown=markdown)
-    for warning in warnings_of(report):
-        typer.echo(f"warning: {warning}", err=True)
-
-
-def _write(report: "LiveReport", json_path: Path | None, plot: Path | None) -> None:
+    _warn(warnings_of(report))
     if json_path is not None:
-        from whisper_jax.bench.live.report import append_live
-
         append_live(json_path, report)
     if plot is not None:
-        from whisper_jax.bench.live.plot import plot_live
-
         plot_live(report, plot)
+    return report.problems
+
+
+def _run_soak(
+    plan: "LivePlan", json_path: Path | None, plot: Path | None, markdown: bool
+) -> tuple[str, ...]:
+    from whisper_jax.bench.live.soak import run_soak
+    from whisper_jax.bench.live.soak_plot import plot_soak
+    from whisper_jax.bench.live.soak_report import append_soak, soak_grids, soak_warnings
+
+    report = run_soak(plan, _progress)
+    print_grids(soak_grids(report), markdown=markdown)
+    _warn(soak_warnings(report))
+    if json_path is not None:
+        append_soak(json_path, report)
+    if plot is not None:
+        plot_soak(report, plot)
+    return report.problems
+
+
+def _progress(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)

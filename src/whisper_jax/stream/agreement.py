@@ -94,9 +94,10 @@ def settled_by_agreement(before: Sequence[HeardWord], words: Sequence[HeardWord]
     return n_settled
 
 
-def is_out_of_place(words: Sequence[HeardWord]) -> bool:
-    """Whether a hypothesis says again what was said before, or what nobody says.
+def n_out_of_place(words: Sequence[HeardWord]) -> int:
+    """How many words of a hypothesis have no time: it passes them at once.
 
-    There is no time left for it then: the attention's path passes several words at once.
+    The attention's path does that with what is said again though it was said before, and with what
+    nobody says. One such word may just be short.
     """
-    return sum(word.end <= word.start and not word.is_sign for word in words) > 1
+    return sum(word.end <= word.start and not word.is_sign for word in words)

@@ -1,8 +1,9 @@
 """Live streams on one model: threads around `whisper_jax.stream.session`.
 
 A stream is an actor: what is sent to it is noted, and a worker looks at it as soon as one is free;
-never two at once. A stream has one update on the engine at a time. The engine takes turns between
-streams, so many of them are updated less often, all alike.
+never two at once. A worker takes one message of a stream, and the stream waits in line again: who
+sends minutes at once holds up nobody. A stream has one update on the engine at a time. The engine
+takes turns between streams, so many of them are updated less often, all alike.
 """
 
 import threading
@@ -31,6 +32,8 @@ from whisper_jax.transcribe import Whisper
 _N_WORKERS = 2
 _VAD_STEPS = 4
 """128 ms: a pause is noticed so much later at most. One step at a time costs four times as much."""
+_MOST_SAMPLES = SAMPLE_RATE
+"""What a worker looks at before it turns to the next stream."""
 _PRIORITY = 1
 """Before recordings, which nobody listens to."""
 _stream_numbers = count()
@@ -174,7 +177,9 @@ class LiveStream:
             if self._is_finished:
                 raise ValueError("the stream has been finished")
             self._n_received += len(samples)
-        self._put(np.array(samples, np.float32))
+        starts = range(0, len(samples), _MOST_SAMPLES)
+        # Copies, not views: what is kept of the last second must not keep all that came with it.
+        self._put(*(np.array(samples[k : k + _MOST_SAMPLES], np.float32) for k in starts))
 
     def commit(self) -> None:
         """The segment under way ends with what has been sent so far."""
@@ -198,36 +203,46 @@ class LiveStream:
 
     # --- the actor -------------------------------------------------------------------------------
 
-    def _put(self, message: "_Message") -> None:
+    def _put(self, *messages: "_Message") -> None:
         with self._lock:
-            self._inbox.append(message)
-            if self._is_at_work:
+            self._inbox += messages
+            if self._is_at_work or not self._inbox:
                 return
             self._is_at_work = True
-        self._employ()
+        self._wait_in_line()
 
-    def _employ(self) -> None:
+    def _wait_in_line(self) -> bool:
+        """Wait for a worker; False if there are none any more."""
         try:
             self._workers.submit(self._work)
-        except RuntimeError:  # `Live` has been closed, and has cancelled this stream
-            return
+        except RuntimeError:  # `Live` is being closed, and has cancelled this stream
+            return False
+        return True
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._inbox:
-                    self._is_at_work = False
-                    return
-                message = self._inbox.popleft()
-            try:
-                if not self._has_ended:
-                    self._handle(message)
-            except WhisperJaxError as error:
-                self._end(error)
-            except Exception as error:
-                wrapped = WhisperJaxError(f"unexpected failure: {error!r}; please report it")
-                wrapped.__cause__ = error
-                self._end(wrapped)
+        self._take_one()
+        while self._has_more():
+            if self._wait_in_line():
+                return
+            self._take_one()
+
+    def _has_more(self) -> bool:
+        with self._lock:
+            self._is_at_work = bool(self._inbox)
+            return self._is_at_work
+
+    def _take_one(self) -> None:
+        with self._lock:
+            message = self._inbox.popleft()
+        try:
+            if not self._has_ended:
+                self._handle(message)
+        except WhisperJaxError as error:
+            self._end(error)
+        except Exception as error:
+            wrapped = WhisperJaxError(f"unexpected failure: {error!r}; please report it")
+            wrapped.__cause__ = error
+            self._end(wrapped)
 
     def _handle(self, message: "_Message") -> None:
         session = self._session

@@ -21,7 +21,8 @@ class OpenSegment:
         number: Of the segment.
         start: Its first frame.
         window: First frame of the window that is heard next.
-        stop: One past its last frame, once it is known.
+        end: Where its speech ends, once it is known.
+        stop: One past the last frame of it that is heard, once it is known: a little later.
         heard: One past the last frame that was heard in an update.
         committed: Its words that will stay.
         n_left: How many of them the window has left behind.
@@ -36,6 +37,7 @@ class OpenSegment:
     number: int
     start: int
     window: int
+    end: int | None = None
     stop: int | None = None
     heard: int = 0
     committed: list[HeardWord] = field(default_factory=list[HeardWord])

@@ -7,6 +7,7 @@ methods return the events that follow.
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -17,9 +18,10 @@ from whisper_jax.options import AUTO, TranscribeOptions
 from whisper_jax.programs.guards import shortest_s
 from whisper_jax.programs.language import Language
 from whisper_jax.programs.prompts import Context
+from whisper_jax.speech.spans import STEP_SAMPLES
 from whisper_jax.stream.agreement import (
     HeardWord,
-    is_out_of_place,
+    n_out_of_place,
     settled_by_agreement,
     settled_by_alignment,
 )
@@ -57,6 +59,34 @@ _HOT = 0.5
 """What was drawn at a higher temperature is not told to the next windows: openai-whisper's."""
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """An update that was asked for.
+
+    Attributes:
+        segment: Of which.
+        update: What is heard.
+        last_speech: One past the last sample with speech that was known then.
+        next_speech: The first sample with speech after that, once there is some.
+    """
+
+    segment: OpenSegment
+    update: Update
+    last_speech: int
+    next_speech: int | None = None
+
+    @property
+    def is_in_pause(self) -> bool:
+        """Whether it hears a pause at its end: what was said before has been heard whole.
+
+        Since it was asked for more may have been said, even in the next segment.
+        """
+        stop = (self.update.first + self.update.n_frames) * HOP
+        is_silent = self.next_speech is None or self.next_speech >= stop
+        is_over = self.segment.end is None or self.segment.end * HOP <= stop
+        return is_silent and is_over and stop - self.last_speech >= _PAUSE_SAMPLES
+
+
 @final
 class StreamSession:
     """The state of one stream.
@@ -81,7 +111,7 @@ class StreamSession:
         self._language = given if given not in (None, AUTO) else None
         self._has_one_language = given != AUTO
         self._peak = float("-inf")
-        self._under_way: tuple[OpenSegment, Update] | None = None
+        self._under_way: _UnderWay | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -106,7 +136,11 @@ class StreamSession:
         """
         self._samples.add(samples)
         events: list[LiveEvent] = []
-        for turn in self._turns.turns(probabilities):
+        for probability in probabilities:
+            turn = self._turns.push(probability)
+            self._note_speech()
+            if turn is None:
+                continue
             if turn.kind == "started":
                 events += self._begin(turn.at - round(self._live.prefix_padding_s * SAMPLE_RATE))
             elif self._live.detects_pauses:
@@ -114,6 +148,13 @@ class StreamSession:
         if not self._segments:
             self._samples.drop_before(self._samples.n // HOP - _HELD_FRAMES)
         return events
+
+    def _note_speech(self) -> None:
+        """Somebody may have spoken for the first time since the update was asked for."""
+        asked = self._under_way
+        spoken_to = self._turns.last_speech
+        if asked is not None and asked.next_speech is None and spoken_to > asked.last_speech:
+            asked.next_speech = spoken_to - STEP_SAMPLES
 
     def commit(self) -> list[LiveEvent]:
         """End the segment under way here."""
@@ -168,21 +209,22 @@ class StreamSession:
             language=segment.language or self._language,
             is_last=segment.stop is not None and segment.window + n_frames >= segment.stop,
         )
-        self._under_way = segment, update
+        self._under_way = _UnderWay(segment, update, self._turns.last_speech)
         return update
 
     def take(self, heard: Heard) -> list[LiveEvent]:
         """What the update found that was asked for last."""
         if self._under_way is None:
             return []  # it has been cleared meanwhile
-        (segment, update), self._under_way = self._under_way, None
+        under_way, self._under_way = self._under_way, None
+        segment, update = under_way.segment, under_way.update
         segment.heard = update.first + update.n_frames
         self._peak = heard.peak
         n_settled, segment.is_whole = 0, False
-        if update.is_last or (heard.is_plausible and self._fits(heard.words, update)):
+        if self._is_believed(heard, update):
             before, segment.hypothesis = segment.hypothesis, heard.words
             segment.attempt = heard.attempt
-            segment.is_whole = update.is_last or self._is_in_pause(segment.heard)
+            segment.is_whole = update.is_last or under_way.is_in_pause
             if segment.is_whole and segment.stop is not None:
                 n_settled = len(heard.words)
             elif segment.is_whole:
@@ -190,9 +232,11 @@ class StreamSession:
             else:
                 n_settled = self._n_settled(segment, before)
             self._settle_language(segment, heard.language, must=n_settled > 0)
+        elif update.is_last:  # what seemed to follow before stays
+            n_settled, segment.is_whole = len(segment.hypothesis), True
         events = self._commit(segment, n_settled)
         if segment.is_whole and segment.stop is None:
-            pause = -(-self._turns.last_speech // HOP) + _PAUSE_SAMPLES // HOP // 2
+            pause = -(-under_way.last_speech // HOP) + _PAUSE_SAMPLES // HOP // 2
             segment.pauses.append((min(pause, segment.heard), len(segment.committed)))
         events += self._leave(segment)
         if segment.is_whole and segment.stop is not None:
@@ -210,11 +254,14 @@ class StreamSession:
         return stop - max(segment.heard, segment.start) >= interval_s * FRAMES_PER_SECOND
 
     @staticmethod
-    def _fits(words: Sequence[HeardWord], update: Update) -> bool:
-        """Whether there was time to say this."""
-        needed_s = shortest_s("".join(word.text for word in words))
-        available_s = (update.since + _SLACK_FRAMES) / FRAMES_PER_SECOND
-        return needed_s <= available_s and not is_out_of_place(words)
+    def _is_believed(heard: Heard, update: Update) -> bool:
+        """Whether this may have been said; what is last is believed unless it cannot have been."""
+        needed_s = shortest_s("".join(word.text for word in heard.words))
+        has_time = needed_s <= (update.since + _SLACK_FRAMES) / FRAMES_PER_SECOND
+        n_misplaced = n_out_of_place(heard.words)
+        if update.is_last:
+            return has_time and 2 * n_misplaced <= len(heard.words)
+        return heard.is_plausible and has_time and n_misplaced <= 1
 
     def _is_in_pause(self, frame: int) -> bool:
         """Whether what was said before this frame has been heard whole."""
@@ -251,11 +298,12 @@ class StreamSession:
             return []
         segment = self._segments[-1]
         end = max(end, segment.start)
+        segment.end = end
         segment.stop = min(end + _END_PADDING_FRAMES, self._samples.n // HOP)
         self._ended_at = segment.stop
         stopped = SpeechStopped(segment=segment.number, end_s=end / FRAMES_PER_SECOND)
         # What is under way is waited for; it may have heard all.
-        has_update = self._under_way is not None and self._under_way[0] is segment
+        has_update = self._under_way is not None and self._under_way.segment is segment
         is_whole = segment.is_whole and segment.heard >= end
         is_empty = segment.stop - segment.window < _LEAST_FRAMES
         if len(self._segments) == 1 and not has_update and (is_whole or is_empty):
@@ -307,7 +355,8 @@ class StreamSession:
         if segment.stop is not None or segment.heard - segment.start < longest:
             return []
         end = segment.committed_end
-        segment.stop, self._ended_at, segment.hypothesis = end, end, ()
+        segment.end = segment.stop = self._ended_at = end
+        segment.hypothesis = ()
         stopped = SpeechStopped(segment=segment.number, end_s=end / FRAMES_PER_SECOND)
         return [stopped, *self._done(segment), *self._begin(end * HOP)]
 

@@ -1,6 +1,5 @@
 """Where somebody begins to speak in a stream, and where they pause."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -55,9 +54,3 @@ class TurnDetector:
             self.speaks = False
             return Turn("stopped", self.last_speech)
         return None
-
-    def turns(self, probabilities: Sequence[float]) -> Iterator[Turn]:
-        """Take several."""
-        for probability in probabilities:
-            if (turn := self.push(probability)) is not None:
-                yield turn

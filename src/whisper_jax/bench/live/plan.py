@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
-from typing import Any
+from typing import Any, Literal, get_args
 
 from whisper_jax.bench.results import OURS
 from whisper_jax.errors import OptionError
@@ -11,8 +11,12 @@ from whisper_jax.evaluate.manifest import Clip
 from whisper_jax.options import ComputeType
 from whisper_jax.stream.settings import LiveOptions
 
+type Scenario = Literal["delays", "long", "silence"]
+
 PEERS = ("whisper-streaming", "whisper-streaming-vad")
 """What can be compared with: LocalAgreement-2 on faster-whisper, the second with a VAD filter."""
+
+DEFAULT_MINUTES = 60.0
 
 _LEAST_BLOCK_MS, _MOST_BLOCK_MS = 1, 1000
 _GRID = ("policy", "interval_s", "hold_back_s", "language")
@@ -59,7 +63,9 @@ class LivePlan:
     """What is to be measured.
 
     Attributes:
-        clips: Recordings with references.
+        scenario: ``delays``: from the end of each word to its text. ``long``: recordings one
+            after the other in a stream of hours. ``silence``: streams in which nobody speaks.
+        clips: Recordings with references; none for ``silence``.
         n_streams: Numbers of streams at once, each measured by itself.
         grid: Options of ours, each measured by itself; none to run only peers.
         peers: Some of `PEERS`.
@@ -70,10 +76,12 @@ class LivePlan:
         block_ms: Milliseconds of audio that are sent at once.
         speed: Seconds of audio in a second.
         most_s: Most seconds of each stream; None for whole recordings.
+        minutes: How long a stream of ``long`` or ``silence`` is; None for an hour.
         with_offline: Transcribe the recordings offline too, to compare error rates.
     """
 
-    clips: tuple[Clip, ...]
+    scenario: Scenario = "delays"
+    clips: tuple[Clip, ...] = ()
     n_streams: tuple[int, ...] = (1,)
     grid: tuple[Mapping[str, Any], ...] = ({},)
     peers: tuple[str, ...] = ()
@@ -84,9 +92,13 @@ class LivePlan:
     block_ms: int = 40
     speed: float = 1.0
     most_s: float | None = None
+    minutes: float | None = None
     with_offline: bool = True
 
     def __post_init__(self) -> None:
+        scenarios = get_args(Scenario.__value__)
+        if self.scenario not in scenarios:
+            raise OptionError(f"no scenario {self.scenario!r}; there are: {', '.join(scenarios)}")
         unknown = [name for name in self.peers if name not in PEERS]
         if unknown:
             raise OptionError(f"no peer {', '.join(unknown)}; there are: {', '.join(PEERS)}")
@@ -98,6 +110,27 @@ class LivePlan:
             raise OptionError(f"speed is {self.speed}; give more than 0, 1 for real time")
         if not self.grid and not self.peers:
             raise OptionError("there is nothing to measure: give a policy, or a peer")
+        if self.scenario == "delays":
+            self._require(self.minutes is None, "has no minutes; seconds bound its streams")
+            self._require(bool(self.clips), "needs recordings: give a manifest")
+        else:
+            one = len(self.ours) == 1 and self.ours[0].n_streams == 1 and not self.peers
+            self._require(one, "is one stream at a time, of ours, with one value of each option")
+            self._require(self.most_s is None, "has no seconds; minutes bound its stream")
+            self._require(not self.with_offline, "compares nothing with the offline text")
+            wanted = "needs recordings: give a manifest"
+            if self.scenario == "silence":
+                wanted = "has no recordings; leave the manifest out"
+            self._require(bool(self.clips) == (self.scenario == "long"), wanted)
+
+    def _require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise OptionError(f"{self.scenario} {otherwise}")
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of a stream of ``long`` or ``silence``."""
+        return 60 * (DEFAULT_MINUTES if self.minutes is None else self.minutes)
 
     @property
     def ours(self) -> list[LiveConfiguration]:

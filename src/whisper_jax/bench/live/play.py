@@ -1,8 +1,4 @@
-"""Recordings played into live streams, as microphones would: by the clock, whatever happens.
-
-A thread for each stream sends a block whenever the last sample of it is due. The times are counted
-from the beginning, so that a block that is late makes none after it late.
-"""
+"""Recordings played into live streams side by side, a thread for each stream."""
 
 import threading
 import time
@@ -10,41 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from whisper_jax.audio.units import SAMPLE_RATE
 from whisper_jax.bench.live.clock import PlayClock
+from whisper_jax.bench.live.pace import Pacer, StreamLike
 from whisper_jax.bench.live.tracks import Track
 from whisper_jax.errors import WhisperJaxError
 from whisper_jax.options import AUTO
 from whisper_jax.stream.events import LiveEvent, StreamEnded
 
-_MOST_BACKLOG_S = 30.0
-_LOOK_S = 0.02
+_SOON_S = 0.02
 _APART_S = 1.0
-_END_WITHIN = 2.0
-
-
-class StreamLike(Protocol):
-    """What is played into: a `whisper_jax.stream.live.LiveStream`."""
-
-    def send(self, samples: NDArray[np.float32]) -> None:
-        """More of it, mono at 16 kHz."""
-        ...
-
-    def finish(self) -> None:
-        """Nothing more comes."""
-        ...
-
-    def cancel(self) -> None:
-        """Nobody wants the rest."""
-        ...
-
-    @property
-    def backlog_s(self) -> float:
-        """Seconds that were sent and have not been looked at."""
-        ...
 
 
 class LiveLike(Protocol):
@@ -106,7 +77,7 @@ def play(
             streams.append(
                 live.open(player.listen, owner=f"stream {number}", language=language, **options)
             )
-        start_s = time.perf_counter() + _LOOK_S
+        start_s = time.perf_counter() + _SOON_S
         threads = [
             threading.Thread(
                 target=player.run,
@@ -149,12 +120,19 @@ class _Player:
     def run(self, stream: StreamLike, start_s: float) -> None:
         """Play all of it, and wait for the stream's end."""
         self._start_s = start_s
+        pacer = Pacer(stream, self._speed, start_s, self._has_ended)
+        samples = self.track.samples
         try:
-            self._send_all(stream)
-            stream.finish()
+            for start in range(0, len(samples), self._n_block):
+                if self._has_ended.is_set():  # early: it has told why
+                    break
+                behind_s = pacer.send(samples[start : start + self._n_block])
+                if behind_s:
+                    self._waits.append((pacer.sent_s, behind_s))
+            pacer.finish()
         except (ValueError, WhisperJaxError) as error:  # it has ended
             self._error = error
-        self._has_ended.wait(60 + _END_WITHIN * self.track.duration_s)
+        self._most_late_s = pacer.most_late_s
 
     def result(self) -> Played:
         """What came of it.
@@ -174,28 +152,3 @@ class _Player:
             clock=PlayClock(speed=self._speed, waits=tuple(self._waits)),
             most_late_s=self._most_late_s,
         )
-
-    def _send_all(self, stream: StreamLike) -> None:
-        samples = self.track.samples
-        waited_s = 0.0
-        for start in range(0, len(samples), self._n_block):
-            if self._has_ended.is_set():  # early: it has told why
-                return
-            block = samples[start : start + self._n_block]
-            due_s = self._start_s + waited_s + (start + len(block)) / SAMPLE_RATE / self._speed
-            late_s = time.perf_counter() - due_s
-            if late_s < 0:
-                time.sleep(-late_s)
-            self._most_late_s = max(self._most_late_s, late_s)
-            stream.send(block)
-            if self._speed > 1 and (behind_s := self._wait_for(stream)):
-                waited_s += behind_s
-                self._waits.append(((start + len(block)) / SAMPLE_RATE, behind_s))
-
-    def _wait_for(self, stream: StreamLike) -> float:
-        """Seconds that it took the stream to come near what was sent."""
-        since_s = time.perf_counter()
-        while stream.backlog_s > _MOST_BACKLOG_S and not self._has_ended.is_set():
-            time.sleep(_LOOK_S)
-        waited_s = time.perf_counter() - since_s
-        return waited_s if waited_s > _LOOK_S else 0.0

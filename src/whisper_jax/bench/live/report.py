@@ -33,7 +33,7 @@ _MOST_LATE_S = 0.1
 
 def live_grids(report: LiveReport) -> list[Grid]:
     """The tables of a report: delays and errors, and what they cost."""
-    about = _about(report.plan)
+    about = about_plan(report.plan)
     return [
         Grid(
             f"From the end of each word to its text ({about})",
@@ -59,7 +59,7 @@ def append_live(path: Path, report: LiveReport) -> None:
     machine = asdict(describe_machine())
     time = datetime.now(UTC).isoformat(timespec="seconds")
     offline = {
-        one.decoding: {name: _rate_json(rate) for name, rate in one.rates.items()}
+        one.decoding: {name: rate_json(rate) for name, rate in one.rates.items()}
         for one in report.offline
     }
     with path.open("a", encoding="utf-8") as file:
@@ -67,7 +67,7 @@ def append_live(path: Path, report: LiveReport) -> None:
             line: dict[str, Any] = {
                 "kind": "live",
                 "time": time,
-                **_plan_json(report.plan),
+                **plan_json(report.plan),
                 **_run_json(run),
                 "offline": offline,
                 "machine": machine,
@@ -80,13 +80,26 @@ def warnings_of(report: LiveReport) -> list[str]:
     found: list[str] = []
     for run in report.runs:
         name = f"{run.configuration.label}, {run.configuration.n_streams} at once"
-        if run.n_compiled:
-            found.append(
-                f"{name}: {run.n_compiled} programs were compiled meanwhile; `whisper-jax warmup`"
-                " does that beforehand"
-            )
-        if run.most_late_s > _MOST_LATE_S:
-            found.append(f"{name}: audio was sent up to {run.most_late_s:.2f} s late")
+        found += doubts(name, run.n_compiled, run.most_late_s)
+    return found
+
+
+def doubts(name: str, n_compiled: int | None, most_late_s: float) -> list[str]:
+    """What makes the figures of one run doubtful.
+
+    Args:
+        name: What it is called.
+        n_compiled: Programs that were compiled meanwhile; None if that is not known.
+        most_late_s: The longest that a block was sent after it was due.
+    """
+    found: list[str] = []
+    if n_compiled:
+        found.append(
+            f"{name}: {n_compiled} programs were compiled meanwhile; `whisper-jax warmup`"
+            " does that beforehand"
+        )
+    if most_late_s > _MOST_LATE_S:
+        found.append(f"{name}: audio was sent up to {most_late_s:.2f} s late")
     return found
 
 
@@ -95,7 +108,8 @@ def delays_of(seconds: Sequence[float]) -> Latencies | None:
     return latencies(seconds) if seconds else None
 
 
-def _about(plan: LivePlan) -> str:
+def about_plan(plan: LivePlan) -> str:
+    """What a table's title says of it."""
     pace = "real time" if plan.speed == 1 else f"{plan.speed:g} times real time"
     length = "" if plan.most_s is None else f", at most {plan.most_s:g} s each"
     return f"{plan.model}, {pace}{length}"
@@ -185,8 +199,10 @@ def _percent(rate: ErrorRate) -> str:
     return f"{rate.unit} {100 * rate.rate:.2f}"
 
 
-def _plan_json(plan: LivePlan) -> dict[str, Any]:
+def plan_json(plan: LivePlan) -> dict[str, Any]:
+    """What the JSON lines say of it."""
     return {
+        "scenario": plan.scenario,
         "model": plan.model,
         "compute_type": plan.compute_type,
         "batch_size": plan.batch_size,
@@ -194,6 +210,7 @@ def _plan_json(plan: LivePlan) -> dict[str, Any]:
         "block_ms": plan.block_ms,
         "speed": plan.speed,
         "most_s": plan.most_s,
+        "minutes": plan.minutes,
     }
 
 
@@ -210,7 +227,7 @@ def _run_json(run: LiveRun) -> dict[str, Any]:
             name: {
                 "commit": delays(figures.commit_delays_s),
                 "first_shown": delays(figures.first_shown_delays_s),
-                "errors": _rate_json(figures.rate),
+                "errors": rate_json(figures.rate),
                 "n_units": len(figures.units),
                 "n_deleted": figures.n_deleted,
                 "n_untimed": figures.n_untimed,
@@ -238,5 +255,6 @@ def _run_json(run: LiveRun) -> dict[str, Any]:
     }
 
 
-def _rate_json(rate: ErrorRate) -> dict[str, Any]:
+def rate_json(rate: ErrorRate) -> dict[str, Any]:
+    """What the JSON lines say of errors."""
     return {**asdict(rate), "rate": rate.rate}

@@ -90,7 +90,7 @@ def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
     if plan.theirs and not (folder / "model.bin").is_file():
         raise OptionError(f"{', '.join(plan.peers)}: no model.bin of CTranslate2 in {folder}")
     with ExitStack() as stack:
-        ours = _load(plan, stack, progress)
+        ours = load_ours(plan, stack, progress)
         tracks = read_tracks(plan, ours.model, progress)
         offline = offline_rates(plan, tracks, ours.model, progress) if plan.with_offline else ()
         runs, problems = run_all(
@@ -107,7 +107,17 @@ def run_live(plan: LivePlan, progress: Progress) -> LiveReport:
     )
 
 
-def _load(plan: LivePlan, stack: ExitStack, progress: Progress) -> Ours:
+def load_ours(plan: LivePlan, stack: ExitStack, progress: Progress) -> Ours:
+    """The plan's model and live streams on it.
+
+    Args:
+        plan: Which model.
+        stack: Closes them.
+        progress: Is told that it is being loaded.
+
+    Raises:
+        WhisperJaxError: It cannot be had.
+    """
     from whisper_jax.loading import load_model
     from whisper_jax.stream.live import Live
 

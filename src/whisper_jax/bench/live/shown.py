@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 from whisper_jax.stream.events import (
     Committed,
@@ -61,23 +62,48 @@ def shown_by(events: Sequence[tuple[float, LiveEvent]]) -> list[Shown]:
     return found
 
 
-def problems_of(events: Sequence[tuple[float, LiveEvent]]) -> list[str]:
-    """What a live stream must not do: end early, or tell two texts of a segment."""
-    committed: dict[int, str] = {}
-    found: list[str] = []
-    for _, event in events:
+@final
+class CommittedTexts:
+    """What a stream commits, and whether it keeps its word; of its events nothing else is kept.
+
+    Attributes:
+        texts: Of segments that are done, in order.
+        problems: What a live stream must not do: end early, or tell two texts of a segment.
+        n_events: How much it told.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.problems: list[str] = []
+        self.n_events = 0
+        self._open: dict[int, str] = {}
+
+    def add(self, event: LiveEvent) -> None:
+        """Take the next event."""
+        self.n_events += 1
         match event:
             case Committed():
-                committed[event.segment] = committed.get(event.segment, "") + event.text
+                self._open[event.segment] = self._open.get(event.segment, "") + event.text
             case SegmentDone(segment=segment):
-                text = committed.pop(segment.id, "")
+                text = self._open.pop(segment.id, "")
+                self.texts.append(text)
                 if text != segment.text:
-                    found.append(
+                    self.problems.append(
                         f"segment {segment.id} is {segment.text!r}, but {text!r} was committed"
                     )
-            case StreamEnded(error=error) if error is not None:
-                found.append(f"it ended early: {error}")
+            case StreamEnded(error=error):
+                if error is not None:
+                    self.problems.append(f"it ended early: {error}")
+                self.problems += [f"segment {number} was never done" for number in self._open]
+                self.texts += self._open.values()
+                self._open = {}
             case _:
                 pass
-    found += [f"segment {number} was never done" for number in committed]
-    return found
+
+
+def problems_of(events: Sequence[tuple[float, LiveEvent]]) -> list[str]:
+    """What a live stream did that it must not do."""
+    texts = CommittedTexts()
+    for _, event in events:
+        texts.add(event)
+    return texts.problems

@@ -90,14 +90,15 @@ class UsageClock:
 
     def _watch(self) -> None:
         while True:
-            resident = _resident_bytes()
+            resident = resident_bytes()
             if resident is not None:
                 self._peak = max(self._peak or 0, resident)
             if self._is_over.wait(_EVERY_S):
                 return
 
 
-def _resident_bytes() -> int | None:
+def resident_bytes() -> int | None:
+    """Resident memory of this process; None where the system does not tell."""
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
     except OSError:  # Linux alone has it
