@@ -1,6 +1,7 @@
 """``whisper-jax bench live``: recordings played into streams that know what is said."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,42 @@ def test_blocks_are_sent_when_they_are_due_and_not_before() -> None:
     # The first word ends 0.7 s in the recording, at twice its speed, and is shown at once.
     assert 0.35 < shown_s[0] < 0.36 + played.most_late_s + 0.5
     assert played.clock.played_at_s(2.0) == 1.0
+
+
+def test_time_in_which_nothing_happens_is_skipped_and_counted() -> None:
+    class Resting:
+        """Is at work for 50 ms after each tenth block."""
+
+        def open(self, on_event: Any, **options: Any) -> Any:
+            stream = KnowingLive(TEXT).open(on_event, **options)
+            busy_until_s = 0.0
+
+            class Stream:
+                @property
+                def is_at_rest(self) -> bool:
+                    return time.perf_counter() >= busy_until_s
+
+                def send(self, samples: Any) -> None:
+                    nonlocal busy_until_s
+                    stream.send(samples)
+                    if len(stream.blocks) % 10 == 0:
+                        busy_until_s = time.perf_counter() + 0.05
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(stream, name)
+
+            return Stream()
+
+    start_s = time.perf_counter()
+    (played,) = play(Resting(), [track(60.0)], {}, skips_rest=True)
+    passed_s = time.perf_counter() - start_s
+    shown_s = [at_s for at_s, event in played.events if type(event).__name__ == "Tentative"]
+    assert 0.7 <= shown_s[0] < 0.75 + played.most_late_s
+    assert played.events[-1][0] >= 60
+    # Of each 0.4 s, the time of one block is waited for.
+    assert 50 < played.skipped_s < 60
+    assert passed_s + played.skipped_s >= 60
+    assert passed_s < 30
 
 
 def test_streams_are_played_side_by_side_and_begin_apart() -> None:
@@ -299,6 +336,9 @@ def test_options_that_are_none_are_refused(wrong: dict[str, Any], message: str) 
         ({"block_ms": 0}, "1 to 1000"),
         ({"speed": 0.0}, "more than 0"),
         ({"grid": ()}, "nothing to measure"),
+        ({"skips_rest": True, "n_streams": (1, 2)}, "skips rest only of one stream"),
+        ({"skips_rest": True, "speed": 2.0}, "skips rest only of one stream"),
+        ({"skips_rest": True, "peers": ("whisper-streaming",)}, "skips rest only of one stream"),
     ],
 )
 def test_plans_that_cannot_be_are_refused(wrong: dict[str, Any], message: str) -> None:

@@ -44,6 +44,14 @@ _BlockMs = Annotated[
 _Speed = Annotated[
     float, typer.Option(metavar="X", help="Seconds of audio in a second; 1 is real time.")
 ]
+_SkipRest = Annotated[
+    bool,
+    typer.Option(
+        "--skip-rest",
+        help="Of one stream: skip the time in which there is nothing to do. The figures are those"
+        " of real time, sooner.",
+    ),
+]
 _Seconds = Annotated[
     float | None,
     typer.Option(min=5, metavar="S", help="Of delays: most seconds of each stream, up to a pause."),
@@ -114,6 +122,7 @@ def bench_live_command(
     streams: _Streams = "1",
     block_ms: _BlockMs = 40,
     speed: _Speed = 1.0,
+    skip_rest: _SkipRest = False,
     seconds: _Seconds = None,
     minutes: _Minutes = None,
     policies: _Policies = "alignment",
@@ -178,6 +187,7 @@ def _plan(given: SimpleNamespace) -> "LivePlan":
         device=given.device,
         block_ms=given.block_ms,
         speed=given.speed,
+        skips_rest=given.skip_rest,
         most_s=given.seconds,
         minutes=given.minutes,
         with_offline=is_about_delays if given.offline is None else given.offline,

@@ -96,7 +96,8 @@ CPU = DevicePolicy(
     min_numbers=4096,
     rounds_as_written=True,
     # Encoding takes as long as what is heard; live streams hear windows of all lengths, one by one.
-    audio_buckets=(500, 750, 1000, 1250, 1500, 1750, 2000, 2500, 3000),
+    # Of less than 10 s the model says things twice (docs/performance.md).
+    audio_buckets=(1000, 1250, 1500, 1750, 2000, 2500, 3000),
     encode_limit=1,
     prefill_limit=1,
     align_limit=1,

@@ -162,6 +162,12 @@ class LiveStream:
         """Seconds of it that nothing has looked at yet."""
         return (self._n_received - self._n_looked_at) / SAMPLE_RATE
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing happens until more is sent."""
+        with self._lock:
+            return not self._is_at_work and self._run is None
+
     def send(self, samples: NDArray[np.float32]) -> None:
         """The stream goes on.
 

@@ -75,6 +75,7 @@ class LivePlan:
         device: JAX platform; None for its own choice.
         block_ms: Milliseconds of audio that are sent at once.
         speed: Seconds of audio in a second.
+        skips_rest: Time in which a stream by itself has nothing to do is skipped, of ours.
         most_s: Most seconds of each stream; None for whole recordings.
         minutes: How long a stream of ``long`` or ``silence`` is; None for an hour.
         with_offline: Transcribe the recordings offline too, to compare error rates.
@@ -91,6 +92,7 @@ class LivePlan:
     device: str | None = None
     block_ms: int = 40
     speed: float = 1.0
+    skips_rest: bool = False
     most_s: float | None = None
     minutes: float | None = None
     with_offline: bool = True
@@ -113,7 +115,13 @@ class LivePlan:
         if self.scenario == "delays":
             self._require(self.minutes is None, "has no minutes; seconds bound its streams")
             self._require(bool(self.clips), "needs recordings: give a manifest")
+            is_alone = self.n_streams == (1,) and self.speed == 1 and not self.peers
+            self._require(
+                is_alone or not self.skips_rest,
+                "skips rest only of one stream of ours at a time, in real time",
+            )
         else:
+            self._require(not self.skips_rest, "skips no rest")
             one = len(self.ours) == 1 and self.ours[0].n_streams == 1 and not self.peers
             self._require(one, "is one stream at a time, of ours, with one value of each option")
             self._require(self.most_s is None, "has no seconds; minutes bound its stream")

@@ -38,12 +38,14 @@ class Played:
         clock: When what was played.
         most_late_s: The longest that a block was sent after it was due: of this program, not of
             the stream.
+        skipped_s: Seconds in which nothing happened, and which did not pass.
     """
 
     track: Track
     events: tuple[tuple[float, LiveEvent], ...]
     clock: PlayClock
     most_late_s: float
+    skipped_s: float = 0.0
 
 
 def play(
@@ -53,6 +55,7 @@ def play(
     *,
     block_ms: int = 40,
     speed: float = 1.0,
+    skips_rest: bool = False,
 ) -> list[Played]:
     """Play tracks at once, each into a stream of its own; they begin within a second.
 
@@ -64,12 +67,13 @@ def play(
         block_ms: Milliseconds of audio that are sent at once.
         speed: Seconds of audio in a second. Above 1, a stream that is more than 30 s behind is
             waited for.
+        skips_rest: Of one stream: time in which nothing happens is skipped.
 
     Raises:
         OptionError: An option cannot be honoured.
         WhisperJaxError: A stream does not come to its end.
     """
-    players = [_Player(track, block_ms, speed) for track in tracks]
+    players = [_Player(track, block_ms, speed, skips_rest) for track in tracks]
     streams: list[StreamLike] = []
     try:
         for number, player in enumerate(players):
@@ -100,12 +104,15 @@ def play(
 class _Player:
     """One stream being played, and what it tells."""
 
-    def __init__(self, track: Track, block_ms: int, speed: float) -> None:
+    def __init__(self, track: Track, block_ms: int, speed: float, skips_rest: bool) -> None:
         self.track = track
         self._n_block = block_ms * SAMPLE_RATE // 1000
         self._speed = speed
+        self._skips_rest = skips_rest
+        self._pacer: Pacer | None = None
         self._start_s = time.perf_counter()
         self._most_late_s = 0.0
+        self._skipped_s = 0.0
         self._waits: list[tuple[float, float]] = []
         self._heard: list[tuple[float, LiveEvent]] = []
         self._has_ended = threading.Event()
@@ -113,14 +120,17 @@ class _Player:
 
     def listen(self, event: LiveEvent) -> None:
         """Take what the stream tells."""
-        self._heard.append((time.perf_counter(), event))
+        pacer = self._pacer
+        at_s = time.perf_counter() if pacer is None else pacer.now_s()
+        self._heard.append((at_s, event))
         if isinstance(event, StreamEnded):
             self._has_ended.set()
 
     def run(self, stream: StreamLike, start_s: float) -> None:
         """Play all of it, and wait for the stream's end."""
         self._start_s = start_s
-        pacer = Pacer(stream, self._speed, start_s, self._has_ended)
+        pacer = Pacer(stream, self._speed, start_s, self._has_ended, skips_rest=self._skips_rest)
+        self._pacer = pacer
         samples = self.track.samples
         try:
             for start in range(0, len(samples), self._n_block):
@@ -132,7 +142,7 @@ class _Player:
             pacer.finish()
         except (ValueError, WhisperJaxError) as error:  # it has ended
             self._error = error
-        self._most_late_s = pacer.most_late_s
+        self._most_late_s, self._skipped_s = pacer.most_late_s, pacer.skipped_s
 
     def result(self) -> Played:
         """What came of it.
@@ -151,4 +161,5 @@ class _Player:
             events=tuple((at_s - self._start_s, event) for at_s, event in self._heard),
             clock=PlayClock(speed=self._speed, waits=tuple(self._waits)),
             most_late_s=self._most_late_s,
+            skipped_s=self._skipped_s,
         )

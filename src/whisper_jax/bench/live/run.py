@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -210,13 +210,14 @@ def measure_ours(
     rounds = tracks_of_rounds(tracks, configuration.n_streams, plan.most_s)
     # Most programs are fetched, or compiled, before anything is counted.
     warm = [shortened(track, _WARM_S) for track in rounds[0]]
-    play(ours.live, warm, options, block_ms=plan.block_ms, speed=plan.speed)
+    _play(plan, ours, warm, options)
     n_before, played = ours.n_compiled(), list[Played]()
     usages = []
     for together in rounds:
         with UsageClock(lambda: sum(ours.model.counts.seconds.values())) as clock:
-            played += play(ours.live, together, options, block_ms=plan.block_ms, speed=plan.speed)
-            usages.append(clock.usage)
+            played += _play(plan, ours, together, options)
+            skipped_s = sum(one.skipped_s for one in played[-len(together) :])
+            usages.append(replace(clock.usage, wall_s=clock.usage.wall_s + skipped_s))
     n_late = ours.n_compiled() - n_before
     streams = tuple(stream_result(p.track, shown_by(p.events), p.clock) for p in played)
     usage = usages[0]
@@ -230,6 +231,19 @@ def measure_ours(
         n_compiled=n_late,
     )
     return run, [f"{p.track.name}: {problem}" for p in played for problem in problems_of(p.events)]
+
+
+def _play(
+    plan: LivePlan, ours: Ours, tracks: Sequence[Track], options: dict[str, Any]
+) -> list[Played]:
+    return play(
+        ours.live,
+        tracks,
+        options,
+        block_ms=plan.block_ms,
+        speed=plan.speed,
+        skips_rest=plan.skips_rest,
+    )
 
 
 def offline_rates(
