@@ -218,7 +218,7 @@ export const EN = {
   "error.model.advice": "Choose another model under More options.",
   "error.taken": "Somebody speaks in this room already",
   "error.taken.advice":
-    "Choose another name, or watch the room. When a page was closed, its room stays for a minute.",
+    "Choose another name, or watch the room. A room whose connection was lost stays for a minute.",
   "error.options": "These options do not go together",
   "error.options.advice": "Change what is named below, then try again.",
   "error.server": "Something went wrong in the server",

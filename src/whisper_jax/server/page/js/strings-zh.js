@@ -211,7 +211,7 @@ export const ZH = {
   "error.model.advice": "请在“更多选项”里选择其他模型。",
   "error.taken": "已经有人在这个房间里说话",
   "error.taken.advice":
-    "请换一个名称，或观看这个房间。页面关闭后，房间会保留一分钟。",
+    "请换一个名称，或观看这个房间。连接中断的房间会保留一分钟。",
   "error.options": "这些选项不能一起使用",
   "error.options.advice": "请修改下面指出的选项，然后重试。",
   "error.server": "服务器内部出错",

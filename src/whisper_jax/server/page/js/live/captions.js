@@ -64,8 +64,16 @@ function open() {
   showTools();
   screen.focus();
   keepAwake("captions", true);
-  // Where it is refused, as on some phones, the window is filled.
-  screen.requestFullscreen?.().catch(() => {});
+  fillScreen();
+}
+
+async function fillScreen() {
+  try {
+    await screen.requestFullscreen();
+    if (screen.hidden) await document.exitFullscreen(); // left meanwhile
+  } catch {
+    // Where it is refused, as on some phones, the window is filled.
+  }
 }
 
 function leave() {

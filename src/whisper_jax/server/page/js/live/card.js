@@ -39,7 +39,8 @@ export function setUpCards() {
 /** Bring a room into sight, with the focus on its name. */
 export function showCard(room) {
   const { title, card } = cards.get(room);
-  card.scrollIntoView({ block: "nearest" });
+  const isTall = card.offsetHeight > innerHeight;
+  card.scrollIntoView({ block: isTall ? "start" : "nearest" });
   title.focus({ preventScroll: true });
 }
 

@@ -7,6 +7,7 @@ import { setUpFinishing } from "./finish.js";
 import { setUpRoomForm } from "./room-form.js";
 import { setUpRoomsList } from "./rooms-list.js";
 import { allRooms, onRooms, roomNamed } from "./rooms.js";
+import { setUpSpeaking } from "./speak.js";
 import { keepAwake } from "./wake.js";
 import { look, setUpWatching, watchRoom } from "./watch.js";
 
@@ -17,6 +18,7 @@ export function setUpLive() {
   setUpRoomForm();
   setUpRoomsList();
   setUpCaptions();
+  setUpSpeaking();
   setUpWatching();
   onRooms(() => keepAwake("microphone", allRooms().some((room) => room.capture)));
   onView(({ view, room }) => {

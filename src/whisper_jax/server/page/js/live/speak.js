@@ -2,8 +2,15 @@
 
 import { MicrophoneError } from "../microphone.js";
 import { keepSound, plugIn, rateOf, startCapture, stopCapture } from "./capture.js";
-import { addRoom, changeRoom, hear, newRoom } from "./rooms.js";
+import { addRoom, allRooms, changeRoom, hear, newRoom } from "./rooms.js";
 import { SpokenStream } from "./stream.js";
+
+/** Let the rooms end with the page. */
+export function setUpSpeaking() {
+  addEventListener("pagehide", () => {
+    for (const room of allRooms()) if (room.capture) room.stream.leave();
+  });
+}
 
 /** Open a room with {language, task, model, hotwords, microphone}; it shows whether that works. */
 export function openRoom(name, options) {

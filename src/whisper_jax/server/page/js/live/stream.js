@@ -58,6 +58,11 @@ export class SpokenStream {
     this.#pump();
   }
 
+  /** The page is being left: let others in the room know at once. */
+  leave() {
+    if (this.isReady && this.socket) this.socket.send(JSON.stringify({ type: "finish" }));
+  }
+
   #onOnline = () => {
     if (!this.socket && this.timer) this.#connect();
   };
