@@ -76,12 +76,13 @@ async function fillScreen() {
   }
 }
 
-function leave() {
+async function leave() {
   if (screen.hidden) return;
   screen.hidden = true;
   for (const one of behind()) one.inert = false;
   keepAwake("captions", false);
-  if (document.fullscreenElement) document.exitFullscreen();
+  // Until then nothing else takes the focus.
+  if (document.fullscreenElement) await document.exitFullscreen();
   before?.focus({ preventScroll: true });
 }
 
