@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 SAME, CHANGED = True, False
 
@@ -94,7 +94,7 @@ def heard(page: Page, steps: list[dict[str, Any]]) -> dict[str, Any]:
           const story = new Story({
             changed: () => {},
             removed: () => { n_removed += 1; },
-            committed: (_, text) => said.push(text),
+            committed: text => said.push(text),
           });
           for (const step of steps) {
             if (step.begin) story.begin(step.begin, step.offset_s);
@@ -195,3 +195,38 @@ def test_who_comes_late_or_again_has_each_segment_once(page: Page):
         [3, " Four", "", True],
         [None, " Five", "", False],
     ]
+
+
+def test_a_long_room_stays_short_in_the_document_and_lets_read(new_page, server: str):
+    page = new_page(f"{server}/#live")
+    page.evaluate(
+        """async () => {
+          const { addRoom, hear, newRoom } = await import('./static/js/live/rooms.js');
+          window.room = newRoom('Long', { isOwn: false, state: 'waiting' });
+          addRoom(window.room);
+          window.room.story.begin('a', 0);
+          window.say = n => hear(window.room, {
+            type: 'segment_done',
+            segment: { id: n, start: n, end: n + 1, text: ` Sentence ${n}.`, language: 'en' },
+          });
+          for (let n = 0; n < 400; n += 1) window.say(n);
+        }"""
+    )
+    lines = page.locator(".line")
+    expect(lines).to_have_count(300)
+    expect(lines.last).to_have_text("6:39 Sentence 399.")
+    assert page.evaluate("window.room.story.text().split('.').length") == 401
+    box = page.locator(".lines")
+    newest = page.get_by_role("button", name="To the newest")
+    at_end = "box => box.scrollHeight - box.scrollTop - box.clientHeight < 2"
+    assert box.evaluate(at_end)
+    expect(newest).to_be_hidden()
+    box.evaluate("box => { box.scrollTop = 100; }")
+    expect(newest).to_be_visible()
+    page.evaluate("window.say(400)")
+    assert not box.evaluate(at_end), "who reads is left alone"
+    newest.click()
+    assert box.evaluate(at_end)
+    expect(newest).to_be_hidden()
+    page.evaluate("window.say(401)")
+    assert box.evaluate(at_end)

@@ -123,7 +123,7 @@ function draw() {
 
 function column(room, isNamed) {
   const lines = make("div", { className: "caption-lines" });
-  for (const segment of lastOf(room)) {
+  for (const segment of lastOf(textOf(room))) {
     const committed = make("span", { className: "committed", textContent: segment.committed });
     const tentative = make("span", { className: "tentative", textContent: segment.tentative });
     const lang = room.task === "translate" ? "en" : segment.language;
@@ -133,11 +133,17 @@ function column(room, isNamed) {
   return make("section", { className: "caption-room" }, name, lines);
 }
 
-/** The last segments of a room that may fit on the screen. */
-function lastOf({ story }) {
+/** The segments of a room: those of its final transcript, if there is one. */
+function textOf({ story, final }) {
+  if (!final) return story.segments;
+  return final.map(({ text, language }) => ({ committed: text, tentative: "", language }));
+}
+
+/** The last ones, that may fit on the screen. */
+function lastOf(segments) {
   const found = [];
   let n_letters = 0;
-  for (const segment of story.segments.slice(-MOST_SEGMENTS).reverse()) {
+  for (const segment of segments.slice(-MOST_SEGMENTS).reverse()) {
     if (n_letters > MOST_LETTERS) break;
     const committed = segment.committed.slice(-MOST_LETTERS);
     found.unshift({ ...segment, committed });

@@ -1,7 +1,7 @@
 // The sound of a room: from a microphone to blocks of samples, to a meter and to a recording.
 
 import { startMeter } from "../meter.js";
-import { openMicrophone } from "../microphone.js";
+import { MicrophoneError, openMicrophone } from "../microphone.js";
 import { startRecording } from "../recording.js";
 
 const MAX_RATE = 48000; // as in pcm-worklet.js
@@ -14,7 +14,12 @@ const MAX_RATE = 48000; // as in pcm-worklet.js
 export async function startCapture(deviceId, on) {
   const stream = await openMicrophone(deviceId);
   const context = new AudioContext();
-  await context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url));
+  try {
+    await context.audioWorklet.addModule(new URL("pcm-worklet.js", import.meta.url));
+  } catch {
+    for (const track of stream.getTracks()) track.stop();
+    throw new MicrophoneError("record.failed");
+  }
   const settings = { channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1] };
   const sender = new AudioWorkletNode(context, "pcm-sender", settings);
   sender.port.onmessage = (event) => on.block(event.data);

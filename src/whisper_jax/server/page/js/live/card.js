@@ -22,7 +22,7 @@ export function setUpCards() {
     if (event === "changed") show(room);
     if (event === "segment") card.text.show(detail);
     if (event === "gone") card.text.remove(detail);
-    if (event === "committed") card.text.say(detail.segment, detail.text);
+    if (event === "committed") card.text.say(detail);
     if (event === "segment" && detail.isDone) card.text.flush();
     if (event === "added" || event === "removed") for (const one of cards.keys()) show(one);
   });
@@ -51,7 +51,7 @@ function add(room) {
   const facts = make("p", { className: "facts" });
   const tools = make("div", { className: "room-tools" });
   const head = make("header", {}, make("div", {}, title, facts), tools);
-  const words = make("span", { role: "status" });
+  const words = make("span");
   const dot = make("span", { className: "dot", "aria-hidden": "true" });
   const state = make("p", { className: "room-state" }, dot, words);
   const canvas = make("canvas", { height: 32, "aria-hidden": "true" });
@@ -74,7 +74,7 @@ function add(room) {
     card.toggleAttribute("data-plain", !switched.checked);
   });
   const made = { card, title, facts, tools, words, meter, changes, count, switchWords, actions };
-  cards.set(room, { ...made, label, text, box, newest, log, shown: "", stopMeter: null });
+  cards.set(room, { ...made, label, text, box, newest, log, shown: "", said: "", stopMeter: null });
   for (const segment of room.story.segments) text.show(segment);
   byId("rooms").append(card);
 }
@@ -100,8 +100,18 @@ function show(room) {
   if (room.capture && !card.stopMeter) card.stopMeter = showLevel(room.capture, card.meter);
   if (!room.capture) card.stopMeter = null;
   showWords(room);
+  sayState(room);
   showFinal(room);
   showButtons(room);
+}
+
+/** Have a new state said; not who speaks, nor how long it takes, which change all the time. */
+function sayState(room) {
+  const card = cards.get(room);
+  const state = [room.state, room.isUnplugged, room.error !== null, room.job !== null].join();
+  if (state === card.said) return;
+  card.said = state;
+  announce(`${room.name}: ${stateOf(room).words}`);
 }
 
 function showWords(room) {

@@ -24,6 +24,6 @@ export function setUpLive() {
   onView(({ view, room }) => {
     if (view !== "live") return;
     if (room) showCard(roomNamed(room) ?? watchRoom(room));
-    else look();
+    else look({ mayAsk: true });
   });
 }

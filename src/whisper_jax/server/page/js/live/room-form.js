@@ -46,13 +46,14 @@ export function restoreRoomForm() {
 }
 
 function submit(form) {
-  const { name: given, hotwords, ...options } = Object.fromEntries(new FormData(form));
+  const { name: given, hotwords, microphone, ...kept } = Object.fromEntries(new FormData(form));
   const name = given.trim();
   const fault = faultOf(name);
   showFault(fault);
   if (fault) return byId("room-name").focus();
-  remember(KEPT, JSON.stringify(options));
-  openRoom(name, { ...options, hotwords: hotwords.trim() });
+  // What is particular to one room is not remembered.
+  remember(KEPT, JSON.stringify(kept));
+  openRoom(name, { ...kept, microphone, hotwords: hotwords.trim() });
   isNameGiven = false;
   offerName();
   openView("live", name);

@@ -49,7 +49,7 @@ export class RoomText {
   }
 
   /** Let screen readers say what was committed, in pieces. */
-  say(segment, text) {
+  say(text) {
     this.unsaid += text;
     const isWhole = /[.!?…。！？]\s*$/.test(this.unsaid) || this.unsaid.length > SAID_LETTERS;
     if (isWhole) this.flush();

@@ -32,7 +32,7 @@ export const LIVE = new Set(["connecting", "listening", "lost", "busy", "finishi
 
 /**
  * Call `listener(event, room, detail)` for: added, removed, changed, segment (changed; detail is
- * it), gone (a segment), committed (detail is {segment, text}).
+ * it), gone (a segment), committed (detail is the text).
  */
 export function onRooms(listener) {
   listeners.add(listener);
@@ -62,7 +62,7 @@ export function newRoom(name, values) {
   room.story = new Story({
     changed: (segment) => tellRoom("segment", room, segment),
     removed: (segment) => tellRoom("gone", room, segment),
-    committed: (segment, text) => tellRoom("committed", room, { segment, text }),
+    committed: (text) => tellRoom("committed", room, text),
   });
   return room;
 }

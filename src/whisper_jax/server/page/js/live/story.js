@@ -10,7 +10,7 @@
  *   isDone              whether nothing more comes
  */
 export class Story {
-  /** `on.changed(segment)`, `on.removed(segment)`, `on.committed(segment, text)` are called. */
+  /** `on.changed(segment)`, `on.removed(segment)`, `on.committed(text)` are called. */
   constructor(on) {
     this.on = on;
     this.segments = [];
@@ -79,7 +79,8 @@ export class Story {
   #commit({ segment: number, text, language }) {
     const committed = (this.#find(number)?.committed ?? "") + text;
     const values = { committed, tentative: "", language: language ?? "" };
-    this.on.committed(this.#change(number, values), text);
+    this.#change(number, values);
+    this.on.committed(text);
   }
 
   #finish(number, start_s, { text, language }) {

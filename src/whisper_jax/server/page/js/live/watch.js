@@ -2,7 +2,7 @@
 
 import { speakingRooms } from "../api.js";
 import { ApiError } from "../errors.js";
-import { askForKey, hasKeyIfNeeded } from "../key.js";
+import { askForKey, hasKey, hasKeyIfNeeded } from "../key.js";
 import { shownView } from "../views.js";
 import { addRoom, allRooms, changeRoom, hear, newRoom, roomNamed } from "./rooms.js";
 import { openSocket } from "./socket.js";
@@ -16,7 +16,7 @@ let speaking = []; // the server's rooms
 
 /** Keep looking which rooms there are, while somebody looks at them. */
 export function setUpWatching() {
-  setInterval(look, LOOK_MS);
+  setInterval(() => look(), LOOK_MS);
 }
 
 /** Call `listener()` whenever the server's rooms were looked at. */
@@ -29,16 +29,20 @@ export function roomsOfOthers() {
   return speaking.filter(({ room }) => !roomNamed(room));
 }
 
-/** Look now which rooms there are, and watch those that somebody wants to see. */
-export async function look() {
+/**
+ * Look now which rooms there are, and watch those that somebody wants to see. Who looks by a click
+ * may be asked for a key; who would rather not give one is not asked again and again.
+ */
+export async function look({ mayAsk = false } = {}) {
   const isSeen = shownView().view === "live" && !document.hidden;
   const isWaiting = allRooms().some((room) => !room.isOwn && !sockets.has(room));
-  if (!(isSeen || isWaiting) || !(await hasKeyIfNeeded())) return;
+  if (!(isSeen || isWaiting)) return;
+  if (!(mayAsk ? await hasKeyIfNeeded() : hasKey())) return;
   try {
     speaking = await speakingRooms();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.asksForKey) await askForKey({ wasWrong: true });
+    if (error.asksForKey && mayAsk && (await askForKey({ wasWrong: true }))) look();
     return;
   }
   for (const room of allRooms()) {
@@ -53,7 +57,7 @@ export async function look() {
 export function watchRoom(name) {
   const room = newRoom(name, { isOwn: false, state: "waiting" });
   addRoom(room);
-  look();
+  look({ mayAsk: true });
   return room;
 }
 
@@ -86,10 +90,12 @@ async function follow(room) {
 
 function take(room, message) {
   if (message.type === "room") {
-    room.story.begin(String(message.started_at), 0);
     const { language, task, started_at } = message;
+    // Who speaks may begin again: times go on.
+    const startedAt = room.startedAt || started_at * 1000;
+    room.story.begin(String(started_at), started_at - startedAt / 1000);
     const isSpeaking = message.under_way.length > 0;
-    const known = { language: language ?? "", task, startedAt: started_at * 1000, isSpeaking };
+    const known = { language: language ?? "", task, startedAt, isSpeaking };
     changeRoom(room, { state: "listening", error: null, ...known });
   }
   hear(room, message);
