@@ -218,7 +218,10 @@ def test_a_long_room_stays_short_in_the_document_and_lets_read(new_page, server:
     assert page.evaluate("window.room.story.text().split('.').length") == 401
     box = page.locator(".lines")
     newest = page.get_by_role("button", name="To the newest")
-    at_end = "box => box.scrollHeight - box.scrollTop - box.clientHeight < 2"
+    at_end = (
+        "box => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame("
+        "() => resolve(box.scrollHeight - box.scrollTop - box.clientHeight < 2))))"
+    )
     assert box.evaluate(at_end)
     expect(newest).to_be_hidden()
     box.evaluate("box => { box.scrollTop = 100; }")

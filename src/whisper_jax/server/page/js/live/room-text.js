@@ -20,6 +20,7 @@ export class RoomText {
     this.paragraphs = new Map(); // segment -> its elements
     this.unsaid = "";
     this.isFollowing = true;
+    this.isDue = false; // whether the end is gone to in the next frame
     box.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     newest.addEventListener("click", () => {
       this.follow();
@@ -101,8 +102,14 @@ export class RoomText {
     return drawn;
   }
 
+  /** Once a frame: many segments may come at a time. */
   #toEnd() {
-    this.box.scrollTop = this.box.scrollHeight;
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      if (this.isFollowing) this.box.scrollTop = this.box.scrollHeight;
+    });
   }
 
   #onScroll() {
