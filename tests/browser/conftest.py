@@ -118,3 +118,9 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
 def page(new_page: Callable[..., Page]) -> Page:
     """The page, in English and light."""
     return new_page()
+
+
+@pytest.fixture
+def live(new_page: Callable[..., Page], server: str) -> Page:
+    """The view of live captions, in English and light."""
+    return new_page(f"{server}/#live")

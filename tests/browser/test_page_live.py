@@ -1,46 +1,17 @@
 """Live captions in the page: microphones in, text out, rooms, full screen, the final transcript."""
 
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
-from served_address import serving
+from page_live import HEARD_MS, open_room, text_of, wait_for_words
+from page_play import assert_fits
+from playwright.sync_api import Page, expect
 from test_page_looks import PHONE, faults_of
 
 OpenPage = Callable[..., Page]
-HEARD_MS = 60_000
-"""The first words take two seconds; machines that are busy with other tests take longer."""
-
-
-@pytest.fixture
-def live(new_page: OpenPage, server: str) -> Page:
-    """The view of live captions, in English and light."""
-    return new_page(f"{server}/#live")
-
-
-def open_room(page: Page, name: str, language: str = "en") -> Locator:
-    """Speak in a new room; its card, once the server listens."""
-    if page.locator("#room-new").get_attribute("open") is None:
-        page.click("#room-new summary")
-    page.fill("#room-name", name)
-    page.select_option("#room-form [name=language]", language)
-    page.get_by_role("button", name="Start listening").click()
-    card = page.locator(".room", has=page.get_by_role("heading", name=name, exact=True))
-    expect(card).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
-    return card
-
-
-def text_of(card: Locator, kind: str = ".committed") -> str:
-    return "".join(card.locator(kind).all_text_contents())
-
-
-def wait_for_words(card: Locator, words: str) -> None:
-    expect(card.locator(".lines")).to_contain_text(words, ignore_case=True, timeout=HEARD_MS)
 
 
 def plain(text: str) -> list[str]:
@@ -68,6 +39,15 @@ TENTATIVE = """
 """
 
 
+SHOWN = """
+() => [...document.querySelectorAll('.room p.text')].map(one => {
+  const copy = one.cloneNode(true);
+  for (const gone of copy.querySelectorAll('del, .hidden')) gone.remove();
+  return copy.textContent;
+}).join(' ')
+"""
+
+
 def test_speech_becomes_text_and_then_the_final_transcript(live: Page, tmp_path: Path):
     live.evaluate(TENTATIVE)
     card = open_room(live, "Hall")
@@ -88,13 +68,7 @@ def test_speech_becomes_text_and_then_the_final_transcript(live: Page, tmp_path:
     expect(card).to_have_attribute("data-final", "", timeout=HEARD_MS)
     expect(card.locator(".changes .count")).to_contain_text("changed")
     expect(card.locator(".room-state")).to_have_text("Final transcript")
-    spoken = (
-        "() => [...document.querySelectorAll('.room p.text')].map(one => one.innerText).join(' ')"
-    )
-    card.locator(".changes input").uncheck() if card.locator(
-        ".changes input"
-    ).is_visible() else None
-    final = live.evaluate(spoken)
+    final = live.evaluate(SHOWN)
     assert "ask not what your country can do" in " ".join(plain(final))
 
     with live.expect_download() as started:
@@ -192,149 +166,6 @@ def test_two_rooms_a_viewer_and_the_full_screen(live: Page, new_page: OpenPage, 
     german.get_by_role("button", name="Only close").click()
 
 
-BLOCKS = """
-  // What the microphone gave, as it was when it was given.
-  window.blocks = [];
-  const add = MessagePort.prototype.__lookupSetter__('onmessage');
-  Object.defineProperty(MessagePort.prototype, 'onmessage', {
-    set(act) {
-      add.call(this, event => { window.blocks.push(event.data.slice()); act(event); });
-    },
-  });
-  window.given = () => {
-    const reader = new FileReader();
-    reader.readAsDataURL(new Blob(window.blocks));
-    return new Promise(resolve => { reader.onload = () => resolve(reader.result); });
-  };
-"""
-
-
-def given_samples(page: Page) -> np.ndarray:
-    url = page.evaluate("window.given()")
-    return np.frombuffer(base64.b64decode(url.partition(",")[2]), np.int16)
-
-
-class Cable:
-    """The page's connections to the server, which can be cut.
-
-    Attributes:
-        connections: For each the position at which it goes on, and what was sent.
-        committed: Texts by the number of their event.
-        queries: What was asked for, also in vain.
-        is_cut: Whether new connections are closed at once.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self.connections: list[tuple[int, bytearray]] = []
-        self.committed: dict[int, str] = {}
-        self.routes: list[WebSocketRoute] = []
-        self.servers: list[WebSocketRoute] = []
-        self.queries: list[str] = []
-        self.is_cut = False
-        page.route_web_socket("**/v1/live?*", self._join)
-        page.add_init_script(BLOCKS)
-
-    def _join(self, route: WebSocketRoute) -> None:
-        self.queries.append(route.url.partition("?")[2])
-        if self.is_cut:
-            route.close()
-            return
-        sent = bytearray()
-        server = route.connect_to_server()
-        self.routes.append(route)
-        self.servers.append(server)
-
-        def up(message: str | bytes) -> None:
-            if isinstance(message, bytes):
-                sent.extend(message)
-            server.send(message)
-
-        def down(message: str | bytes) -> None:
-            event = json.loads(message)
-            if event["type"] == "session":
-                self.connections.append((event["received_samples"], sent))
-            if event["type"] == "committed":
-                assert self.committed.setdefault(event["seq"], event["text"]) == event["text"]
-            route.send(message)
-
-        route.on_message(up)
-        server.on_message(down)
-
-    def cut(self) -> None:
-        self.is_cut = True
-        self.routes[-1].close()
-
-    def finish(self) -> None:
-        """Have the server end the stream by itself."""
-        self.servers[-1].send(json.dumps({"type": "finish"}))
-
-    def timeline(self) -> np.ndarray:
-        """The samples in the order in which the server has them; doubled ones are the same."""
-        found = np.zeros(0, np.int16)
-        for start, sent in self.connections:
-            samples = np.frombuffer(bytes(sent), np.int16)
-            assert start <= len(found), "nothing is left out"
-            n_again = min(len(found) - start, len(samples))
-            assert np.array_equal(found[start : start + n_again], samples[:n_again])
-            found = np.concatenate([found[:start], samples])
-        return found
-
-
-def test_a_lost_connection_costs_no_word(new_page: OpenPage, server: str):
-    page = new_page(server, allowed="status of 426")
-    cable = Cable(page)
-    page.goto(f"{server}/#live")
-    page.reload()
-    card = open_room(page, "Cut hall")
-    wait_for_words(card, "fellow Americans")
-    cable.cut()
-    expect(card.locator(".room-state")).to_contain_text("Connection lost: trying again")
-    page.wait_for_timeout(3000)
-    cable.is_cut = False
-    expect(card).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
-    wait_for_words(card, "country")
-    card.get_by_role("button", name="Only close").click()
-    expect(card).to_have_attribute("data-state", "ended", timeout=HEARD_MS)
-
-    assert len(cable.connections) == 2
-    assert "session=" in cable.queries[-1]
-    assert "after=" in cable.queries[-1]
-    given = given_samples(page)
-    heard = cable.timeline()
-    assert len(heard) > 5 * 44_100
-    assert len(given) - len(heard) < 0.3 * 48_000, "what came while the room was being closed"
-    assert np.array_equal(heard, given[: len(heard)])
-    # Segments may overlap in time, so the order of the events need not be that of the text.
-    assert sorted(text_of(card).split()) == sorted("".join(cable.committed.values()).split())
-
-
-def test_a_stream_that_the_server_ended_is_followed_by_another(new_page: OpenPage, server: str):
-    page = new_page(server)
-    cable = Cable(page)
-    page.goto(f"{server}/#live")
-    page.reload()
-    card = open_room(page, "Moved hall")
-    wait_for_words(card, "fellow Americans")
-    cable.finish()
-    expect(card).to_have_attribute("data-state", "lost")
-    expect(card).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
-    wait_for_words(card, "country")
-    card.get_by_role("button", name="Only close").click()
-    expect(card).to_have_attribute("data-state", "ended", timeout=HEARD_MS)
-    assert [query.startswith("room=") for query in cable.queries] == [True, True]
-    first, second = (np.frombuffer(bytes(sent), np.int16) for _, sent in cable.connections)
-    given = given_samples(page)
-    heard = np.concatenate([first, second])
-    assert np.array_equal(heard, given[: len(heard)]), "what was not taken goes to the next stream"
-    times = [clock_s(text) for text in card.locator(".line-time").all_text_contents()]
-    assert times == sorted(times)
-
-
-def clock_s(text: str) -> int:
-    minutes, seconds = text.split(":")
-    return 60 * int(minutes) + int(seconds)
-
-
 GRANT = """
 () => {
   window.isRefused = true;
@@ -364,47 +195,6 @@ def test_a_microphone_that_is_refused_and_one_that_is_unplugged(live: Page):
     card.get_by_role("button", name="Use it again").click()
     live.wait_for_function(f"() => {level} > 40")
     wait_for_words(card, "country")
-
-
-def test_a_key_is_given_and_a_busy_server_is_asked_again(new_page: OpenPage, tmp_path: Path):
-    key = "-".join(["a", "key", "that", "is", "long", "enough"])
-    keys = tmp_path / "keys.txt"
-    keys.write_text(f"{key}\n")
-    limits = ("--max-streams", "1", "--api-keys-file", str(keys))
-    with serving(tmp_path, *limits) as address:
-        page = new_page(f"{address}/#live", allowed="401|503")
-        expect(page.locator("#key-dialog")).to_be_visible()
-        page.fill("#key-text", key)
-        page.click("text=Use this key")
-        expect(page.locator("#key-dialog")).to_be_hidden()
-        first = open_room(page, "First")
-        page.click("#room-new summary")
-        page.fill("#room-name", "Second")
-        page.get_by_role("button", name="Start listening").click()
-        second = page.locator(".room").nth(1)
-        expect(second.locator(".room-state")).to_contain_text("The server is busy: again in")
-        first.get_by_role("button", name="Only close").click()
-        expect(second).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
-        expect(second.get_by_role("button", name="Stop and finish")).to_be_visible()
-        page.close()
-
-
-def test_a_room_that_somebody_speaks_in_is_not_opened_twice(
-    live: Page, new_page: OpenPage, server: str
-):
-    open_room(live, "Taken hall")
-    other = new_page(f"{server}/#live", allowed="409")
-    expect(other.get_by_role("link", name="Watch Taken hall")).to_be_visible()
-    for wrong, words in (("a*b", "1 to 64 letters"), ("", "1 to 64 letters")):
-        other.fill("#room-name", wrong)
-        other.get_by_role("button", name="Start listening").click()
-        expect(other.locator("#room-name-wrong")).to_contain_text(words)
-    other.fill("#room-name", "Taken hall")
-    other.get_by_role("button", name="Start listening").click()
-    card = other.locator(".room")
-    expect(card.locator(".room-state")).to_contain_text("Somebody speaks in this room already")
-    card.get_by_role("button", name="Discard").click()
-    expect(card).to_have_count(0)
 
 
 def test_the_address_names_the_view_and_the_room(new_page: OpenPage, server: str):
@@ -464,19 +254,12 @@ def test_axe_finds_no_serious_fault_in_live_captions(new_page: OpenPage, server:
 def test_live_captions_fit_on_a_phone(new_page: OpenPage, server: str, locale: str):
     page = new_page(f"{server}/#live", locale=locale, **PHONE)
 
-    def assert_fits() -> None:
-        assert page.evaluate("document.documentElement.scrollWidth") == 360
-        beyond = """[...document.querySelectorAll('button, select, input, summary, h1, h2, p, a')]
-            .filter(one => one.checkVisibility() && !one.closest('.hidden, .skip'))
-            .filter(one => one.getBoundingClientRect().right > 360.5).map(one => one.outerHTML)"""
-        assert page.evaluate(beyond) == []
-
-    assert_fits()
+    assert_fits(page)
     page.fill("#room-name", f"A room whose name is as long as names of rooms may be {locale}")
     page.tap("#room-form button")
     expect(page.locator(".room")).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
-    assert_fits()
+    assert_fits(page)
     page.tap("#captions-open")
-    assert_fits()
+    assert_fits(page)
     page.tap("#captions-leave")
-    assert_fits()
+    assert_fits(page)
