@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from page_live import HEARD_MS, open_room, text_of, wait_for_words
@@ -164,6 +165,63 @@ def test_two_rooms_a_viewer_and_the_full_screen(live: Page, new_page: OpenPage, 
     live.get_by_role("button", name="Undo").click()
     expect(english.get_by_role("button", name="Finish the transcript")).to_be_visible()
     german.get_by_role("button", name="Only close").click()
+
+
+def test_the_options_of_a_room_reach_the_server(new_page: OpenPage, server: str):
+    # Loaded anew, the page may find the room that it has just left, and lose it.
+    live = new_page(f"{server}/#live", allowed="404")
+    live.select_option("#room-form [name=language]", "auto")
+    live.select_option("#room-form [name=task]", "translate")
+    live.fill("#room-form [name=hotwords]", " Ada Lovelace ")
+    live.fill("#room-name", "Saal 1")
+    with live.expect_websocket() as opened:
+        live.keyboard.press("Enter")
+    query = dict(parse_qsl(urlsplit(opened.value.url).query))
+    assert int(query.pop("rate")) >= 8000
+    assert query == {
+        "room": "Saal 1",
+        "model": "base",
+        "language": "auto",
+        "task": "translate",
+        "hotwords": "Ada Lovelace",
+    }
+    card = live.locator(".room")
+    expect(card.locator(".facts")).to_contain_text("translated into English")
+    wait_for_words(card, "Americans")
+    # The language is chosen again at the next visit; the words are not.
+    live.on("dialog", lambda dialog: dialog.accept())
+    live.reload()
+    expect(live.locator("#room-form [name=language]")).to_have_value("auto")
+    expect(live.locator("#room-form [name=hotwords]")).to_have_value("")
+
+
+def test_a_room_is_opened_and_closed_by_the_keyboard(live: Page):
+    live.focus("#room-name")
+    live.keyboard.press("Enter")
+    card = live.locator(".room")
+    expect(card).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
+    expect(card.get_by_role("heading")).to_be_focused()
+    reached: list[str] = []
+    for _ in range(5):
+        live.keyboard.press("Tab")
+        name, is_seen = live.evaluate(
+            """() => {
+              const one = document.activeElement;
+              const name = one.getAttribute('aria-label') ?? one.textContent;
+              return [name, getComputedStyle(one).outlineStyle !== 'none'];
+            }"""
+        )
+        assert is_seen, f"no sign of the focus on {name}"
+        reached.append(name)
+        if name == "Only close":
+            break
+    room = card.get_by_role("heading").inner_text()
+    link, text = f"Copy the link to {room}", f"What is said in {room}"
+    assert reached == [link, text, "Stop and finish", "Only close"]
+    live.keyboard.press("Enter")
+    finish = card.get_by_role("button", name="Finish the transcript")
+    expect(finish).to_be_visible(timeout=HEARD_MS)
+    expect(card.locator(".actions :focus")).to_have_count(1)
 
 
 GRANT = """
