@@ -42,7 +42,7 @@ export async function render(transcript, format, layout) {
   return (await post("v1/transcripts/render", body)).text();
 }
 
-/** How two texts of the same speech differ: {parts: [{before, after, is_same}], n_changed, n_words}. */
+/** How two texts differ: {parts: [{before, after, is_same}], n_changed, n_words}. */
 export async function compare(before, after, language) {
   return (await post("v1/transcripts/compare", { before, after, language })).json();
 }
@@ -58,7 +58,7 @@ export async function socketKey(seconds) {
   return (await (await post("v1/realtime/client_secrets", wanted)).json()).value;
 }
 
-/** Why a WebSocket was refused, which browsers do not tell: an ApiError, of status 0 if not known. */
+/** Why a WebSocket was refused, which browsers do not tell: an ApiError, of status 0 if unknown. */
 export async function whyRefused(path) {
   const stop = new AbortController();
   try {

@@ -153,7 +153,7 @@ export const EN = {
   "room.final": "Final transcript",
   "room.unplugged": "The microphone is gone. Plug it in, then use it again.",
   "room.plugin": "Use it again",
-  "room.recognising": "Listening again, with time",
+  "room.recognising": "Finishing from the recording",
   "room.watched": "watched",
   "room.text": "What is said in {name}",
   "room.newest": "To the newest",

@@ -148,7 +148,7 @@ export const ZH = {
   "room.final": "最终文字稿",
   "room.unplugged": "麦克风已断开。请重新接上，然后继续使用。",
   "room.plugin": "继续使用",
-  "room.recognising": "正在从容地再听一遍",
+  "room.recognising": "正在根据录音完成文字稿",
   "room.watched": "观看中",
   "room.text": "{name} 中说的话",
   "room.newest": "回到最新",

@@ -48,8 +48,9 @@ export function actionsOf(room) {
 }
 
 function whileOpen(room) {
-  const finish = { words: t("room.finish"), act: () => finishRoom(room), look: "primary" };
-  const found = [{ ...finish, picture: "stop" }, { words: t("room.close"), act: () => closeRoom(room) }];
+  const look = { look: "primary", picture: "stop" };
+  const finish = { words: t("room.finish"), act: () => finishRoom(room), ...look };
+  const found = [finish, { words: t("room.close"), act: () => closeRoom(room) }];
   if (room.isUnplugged) found.unshift({ words: t("room.plugin"), act: () => plugIn(room) });
   return found;
 }

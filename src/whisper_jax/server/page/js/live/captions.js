@@ -1,4 +1,4 @@
-// Captions that fill the screen, for a projector: the last lines of the chosen rooms in big letters.
+// Captions that fill the screen, for a projector: the last lines of chosen rooms in big letters.
 
 import { byId, make, recall, remember } from "../dom.js";
 import { onLocale, t } from "../i18n.js";

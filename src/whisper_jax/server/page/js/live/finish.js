@@ -1,4 +1,4 @@
-// A closed room's recording once more, with all the time that a recording has; and what that changes.
+// A closed room's recording once more, with all the time that it needs; and what that changes.
 
 import { compare } from "../api.js";
 import { ApiError } from "../errors.js";

@@ -1,9 +1,9 @@
 // The text of a room as it comes: paragraphs with times, the newest in sight.
 
 import { make } from "../dom.js";
+import { t } from "../i18n.js";
 import { clock } from "../units.js";
 import { runsOf } from "./changes.js";
-import { t } from "../i18n.js";
 
 const MOST_SHOWN = 300; // paragraphs in the document; the story keeps all of them
 const NEAR_PX = 40; // so near its end the text counts as read to the end

@@ -2,8 +2,8 @@
 
 import { byId, icon, make } from "../dom.js";
 import { languageName, onLocale, t } from "../i18n.js";
-import { onRooms } from "./rooms.js";
 import { addressOfRoom } from "../views.js";
+import { onRooms } from "./rooms.js";
 import { onSpeaking, roomsOfOthers } from "./watch.js";
 
 let shown = "";
@@ -34,7 +34,8 @@ function draw({ room, language, task, viewers }) {
   if (viewers) facts.push(t("rooms.watching", { n: viewers }));
   const name = make("b", { textContent: room });
   const words = make("span", { className: "facts", textContent: facts.join(" · ") });
-  const link = make("a", { href: addressOfRoom(room), className: "other" }, icon("screen"), name, words);
+  const href = addressOfRoom(room);
+  const link = make("a", { href, className: "other" }, icon("screen"), name, words);
   link.setAttribute("aria-label", t("rooms.watch", { name: room }));
   return make("li", {}, link);
 }

@@ -26,7 +26,7 @@ export function reopen(room) {
   begin(room);
 }
 
-/** Close a room; its last words still come. Resolves once they have; the recording is there before. */
+/** Close a room, with its recording kept; resolves once its last words have come. */
 export async function closeRoom(room) {
   if (!room.capture) return room.over;
   const { capture, stream, stopKeeping, kept } = room;

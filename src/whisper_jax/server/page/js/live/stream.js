@@ -60,7 +60,7 @@ export class SpokenStream {
 
   /** The page is being left: let others in the room know at once. */
   leave() {
-    if (this.isReady && this.socket) this.socket.send(JSON.stringify({ type: "finish" }));
+    if (this.isReady && this.socket) this.#command("finish");
   }
 
   #onOnline = () => {
@@ -139,14 +139,18 @@ export class SpokenStream {
       this.sent += block.length;
     }
     if (this.isPartOver || (this.isFinishing && this.sent === this.backlog.end)) {
-      this.socket.send(JSON.stringify({ type: "finish" }));
+      this.#command("finish");
       this.hasSentFinish = true;
     }
   }
 
+  #command(type) {
+    this.socket.send(JSON.stringify({ type }));
+  }
+
   #ask() {
     if (performance.now() - this.heardAt > SILENT_MS) this.#lose();
-    else if (this.isReady && !this.hasSentFinish) this.socket.send(JSON.stringify({ type: "status" }));
+    else if (this.isReady && !this.hasSentFinish) this.#command("status");
     this.#pump();
   }
 
