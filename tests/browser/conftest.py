@@ -1,6 +1,7 @@
 """A real server with base, and Chromium to look at its page with."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,7 +81,7 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
     """Opens the page in a context of its own; whatever it complains of fails the test.
 
     Answers that a test brings about by a wrong file are no complaint: Chromium logs each one, and
-    so a test may allow texts with ``allowed``.
+    so a test may allow texts with ``allowed``, a regular expression.
     """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
@@ -91,7 +92,7 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         page = contexts[-1].new_page()
 
         def note(kind: str, text: str) -> None:
-            if allowed is None or allowed not in text:
+            if allowed is None or not re.search(allowed, text):
                 complaints.append(f"{kind}: {text}")
 
         def look(url: str) -> None:
@@ -102,6 +103,7 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda line: note(line.type, line.text))
         page.on("pageerror", lambda error: note("error", str(error)))
         page.on("request", lambda request: look(request.url))
+        page.on("websocket", lambda socket: look(socket.url))
         page.goto(address)
         page.wait_for_function("() => document.querySelector('#limits').textContent !== ''")
         return page
@@ -116,3 +118,9 @@ def new_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
 def page(new_page: Callable[..., Page]) -> Page:
     """The page, in English and light."""
     return new_page()
+
+
+@pytest.fixture
+def live(new_page: Callable[..., Page], server: str) -> Page:
+    """The view of live captions, in English and light."""
+    return new_page(f"{server}/#live")

@@ -38,6 +38,15 @@ def text_of(page: Page) -> str:
     return " ".join(page.locator("p.text").all_inner_texts())
 
 
+def assert_fits(page: Page) -> None:
+    """Nothing is beyond the right edge of a phone."""
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    beyond = """[...document.querySelectorAll('a, button, select, input, summary, h1, h2, p')]
+        .filter(one => one.checkVisibility() && !one.closest('.hidden, .skip'))
+        .filter(one => one.getBoundingClientRect().right > 360.5).map(one => one.outerHTML)"""
+    assert page.evaluate(beyond) == []
+
+
 def write_video(path: Path) -> Path:
     """Jfk with a picture that changes from red to blue, as WebM."""
     with av.open(str(DATA / "jfk.flac")) as source, av.open(str(path), "w") as target:

@@ -150,6 +150,41 @@ def test_plain_requests_are_told_what_the_path_is_for():
         assert refusal(server, "/v1/realtime", voice="alloy")[0] == 400
 
 
+def test_a_page_learns_why_a_stream_was_refused():
+    with serving_live(max_streams=2, max_streams_per_key=1, requests_per_minute=8) as (server, _):
+
+        def why(**query: str) -> tuple[int, str, str | None]:
+            answer = server.get("/v1/live", params=query)
+            return (
+                answer.status_code,
+                answer.json()["error"]["code"],
+                answer.headers.get("Retry-After"),
+            )
+
+        assert why(room="a") == (426, "upgrade_required", None)
+        assert why(language="klingon")[:2] == (400, "invalid_value")
+        assert why(model="nope")[:2] == (404, "model_not_found")
+        assert why(session="nobody")[:2] == (404, "session_not_found")
+        with talking(server, room="a") as client:
+            assert why(room="b") == (429, "too_many_streams", "10")
+            assert why(session=client.first["session"]) == (426, "upgrade_required", None)
+            client.command("finish")
+            client.rest()
+        assert why(room="b")[0] == 426
+        status, code, retry_after = why(room="b")
+        assert (status, code) == (429, "rate_limit_exceeded")
+        assert retry_after is not None
+    with (
+        serving_live(max_streams=1, max_streams_per_key=2) as (server, _),
+        talking(server, room="a"),
+    ):
+        answer = server.get("/v1/live")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    with serving_live() as (server, _), talking(server, room="a"):
+        answer = server.get("/v1/live", params={"room": "a"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "room_taken")
+
+
 def test_who_sends_nothing_is_cut_off():
     with serving_live(stream_idle_timeout_s=0.3) as (server, live):
         with talking(server) as client:

@@ -10,6 +10,7 @@ from served import CountingModels, Served, serving
 
 from whisper_jax.errors import DownloadError, EngineError, ModelBusyError, WhisperJaxError
 from whisper_jax.server.errors import ApiError, as_api_error
+from whisper_jax.server.guard import page_policy
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +153,22 @@ def test_the_page_is_served_with_strict_headers(server: Served):
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert "unsafe" not in page.headers["Content-Security-Policy"]
+    host = server.url.removeprefix("http://")
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.endswith(f"connect-src 'self' ws://{host} wss://{host}")
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert page.headers["Cache-Control"] == "no-cache"
     again = server.get("/", headers={"If-None-Match": page.headers["ETag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "host", ["", "*", "evil.example; script-src *", "a b", "a:b", "http://a", "a,b", "a/b"]
+)
+def test_only_the_name_of_a_host_comes_into_the_policy(host: str):
+    assert page_policy(host).endswith("connect-src 'self'")
+    for good in ("whisper.example", "127.0.0.1:8000", "[::1]:8000"):
+        assert page_policy(good).endswith(f"connect-src 'self' ws://{good} wss://{good}")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from whisper_jax.errors import WhisperJaxError
 from whisper_jax.server import schema
 from whisper_jax.server.admission import Admission
+from whisper_jax.server.comparing import compared
 from whisper_jax.server.errors import ApiError, as_api_error
 from whisper_jax.server.guard import Guard, note_error
 from whisper_jax.server.live.paths import add_live
@@ -95,6 +96,14 @@ def _add_audio(app: FastAPI, service: Service) -> None:
         # Read here and not by FastAPI, to which a body that is too large is one it cannot parse.
         body = await request.body()
         return PlainTextResponse(await run_in_threadpool(rendered, body))
+
+    @app.post(
+        "/v1/transcripts/compare", openapi_extra=schema.compare_body(), responses=schema.COMPARED
+    )
+    async def compare_transcripts(request: Request) -> Response:
+        """Say how two texts of the same speech differ, word by word."""
+        body = await request.body()
+        return JSONResponse(await run_in_threadpool(compared, body))
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:

@@ -24,12 +24,12 @@ MAX_OTHER_BYTES: Final = 8 << 20
 """Of requests that are not recordings: a transcript of hours is less."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 _PAGE_POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
 _HEADERS = {
-    "Content-Security-Policy": _PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -145,6 +145,7 @@ class _Passage:
         self.close_code: int | None = None
         self.n_received = 0
         self.start_s = perf_counter()
+        self._policy = page_policy(headers.get("host", ""))
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -186,6 +187,7 @@ class _Passage:
             headers["X-Request-Id"] = self.request_id
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            headers.setdefault("Content-Security-Policy", self._policy)
             is_page = self._scope["path"] == "/" or self._scope["path"].startswith("/static/")
             headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
             if self.status == 408:
@@ -239,6 +241,15 @@ class _SocketPassage:
             case _:
                 pass
         await self._send(message)
+
+
+def page_policy(host: str) -> str:
+    """What a page that was asked for at a host may load, and where it may connect.
+
+    In Safari before 15.4, ``'self'`` is not its own host's WebSockets: they are named.
+    """
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return f"{_PAGE_POLICY}; connect-src 'self'{sockets}"
 
 
 def request_id_of(headers: Headers) -> str:

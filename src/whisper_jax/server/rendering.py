@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from whisper_jax.errors import OptionError
 from whisper_jax.formats import SubtitleOptions, render
-from whisper_jax.server.errors import ApiError, as_api_error, refused
+from whisper_jax.server.bodies import read_body
+from whisper_jax.server.errors import as_api_error, refused
 from whisper_jax.text.languages import language_code
 from whisper_jax.types import Segment, Transcript, Word
 
@@ -64,13 +65,7 @@ def rendered(body: bytes) -> str:
     Raises:
         ApiError: It is no such JSON, or the layout or a language cannot be honoured.
     """
-    try:
-        given = RenderRequest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = f"{place}: {first['msg']}" if place else first["msg"]
-        raise ApiError(400, message, param=place or None, code="invalid_value") from error
+    given = read_body(RenderRequest, body)
     try:
         layout = SubtitleOptions(**given.layout)  # pyright: ignore[reportArgumentType]
         transcript = _transcript(given.transcript)

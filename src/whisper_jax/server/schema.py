@@ -5,6 +5,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 
 from whisper_jax.formats import SubtitleOptions
 from whisper_jax.options import Task, TranscribeOptions
+from whisper_jax.server.comparing import CompareRequest
 from whisper_jax.server.fields import (
     GRANULARITIES,
     LAYOUT_FIELDS,
@@ -80,6 +81,26 @@ AUDIO_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 RENDERED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file's text.", "content": _TEXT},
+    **_USUAL,
+    **_BAD,
+}
+_PART = {
+    "type": "object",
+    "required": ["before", "after", "is_same"],
+    "properties": {"before": _STRING, "after": _STRING, "is_same": {"type": "boolean"}},
+}
+COMPARED: dict[int | str, dict[str, Any]] = {
+    200: _json(
+        {
+            "type": "object",
+            "required": ["parts", "n_changed", "n_words"],
+            "properties": {
+                "parts": {"type": "array", "items": _PART},
+                "n_changed": {"type": "integer"},
+                "n_words": {"type": "integer"},
+            },
+        }
+    ),
     **_USUAL,
     **_BAD,
 }
@@ -208,6 +229,12 @@ def render_body() -> dict[str, Any]:
     schema = RenderRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = schema.pop("$defs")
     content = {"application/json": {"schema": _inlined(schema, schemas)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def compare_body() -> dict[str, Any]:
+    """The body of a request to compare two texts."""
+    content = {"application/json": {"schema": CompareRequest.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 
 

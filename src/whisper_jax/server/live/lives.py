@@ -220,6 +220,11 @@ class Places:
         Raises:
             ApiError: There are too many.
         """
+        self.require(owner)
+        self._taken[owner] += 1
+
+    def require(self, owner: str) -> None:
+        """Raises ApiError if no stream may begin now."""
         if self._taken[owner] >= self._most_per_owner:
             raise ApiError(
                 429,
@@ -234,7 +239,6 @@ class Places:
                 code="overloaded",
                 retry_after_s=_RETRY_AFTER_S,
             )
-        self._taken[owner] += 1
 
     def give_back(self, owner: str) -> None:
         """A stream has ended."""

@@ -62,8 +62,18 @@ def _add_sockets(app: FastAPI, service: Service) -> None:
 
         await _or_refuse(websocket, serve)
 
-    for path in ("/v1/live", "/v1/realtime"):
-        app.add_api_route(path, _not_a_socket, methods=["GET"], include_in_schema=False)
+    async def why_not(request: Request) -> Response:
+        # Browsers do not tell a page why a WebSocket was refused: it asks again without one.
+        owner: str = request.state.owner
+        service.admit(owner)
+        live.require(owner, read_query(request.query_params.multi_items(), service.model_of))
+        raise _for_sockets(request)
+
+    async def not_a_socket(request: Request) -> Response:
+        raise _for_sockets(request)
+
+    for path, answer in (("/v1/live", why_not), ("/v1/realtime", not_a_socket)):
+        app.add_api_route(path, answer, methods=["GET"], include_in_schema=False)
 
 
 def _add_secrets(app: FastAPI, service: Service) -> None:
@@ -128,8 +138,8 @@ async def _or_refuse(websocket: WebSocket, serve: Callable[[], Coroutine[Any, An
         await websocket.send_denial_response(known.response())
 
 
-async def _not_a_socket(request: Request) -> Response:
-    raise ApiError(426, f"{request.url.path} is for WebSockets", code="upgrade_required")
+def _for_sockets(request: Request) -> ApiError:
+    return ApiError(426, f"{request.url.path} is for WebSockets", code="upgrade_required")
 
 
 def _session(websocket: WebSocket, service: Service) -> RealtimeSession:

@@ -29,6 +29,11 @@ class Rooms:
         Raises:
             ApiError: Somebody does already.
         """
+        self.require_free(name)
+        self._rooms[name] = broadcast
+
+    def require_free(self, name: str) -> None:
+        """Raises ApiError if somebody speaks in a room."""
         if name in self._rooms:
             raise ApiError(
                 409,
@@ -36,7 +41,6 @@ class Rooms:
                 param="room",
                 code="room_taken",
             )
-        self._rooms[name] = broadcast
 
     def close(self, name: str) -> None:
         """Nobody speaks there any more."""

@@ -8,6 +8,7 @@ from whisper_jax.server.errors import ApiError
 from whisper_jax.server.live.lives import Lives, MakeLive, Places
 from whisper_jax.server.live.metrics import LiveMetrics
 from whisper_jax.server.live.outbox import CLOSE_RESTART, Closing, Outbox
+from whisper_jax.server.live.plain_fields import Resumed
 from whisper_jax.server.live.rooms import Rooms
 from whisper_jax.server.live.secrets import ClientSecrets
 from whisper_jax.server.live.session import PlainOptions, PlainSession
@@ -96,20 +97,22 @@ class LiveService:
         self._sessions[session.name] = session
         return session
 
+    def require(self, owner: str, asked: PlainOptions | Resumed) -> None:
+        """Raises ApiError if a stream could not begin now, or be gone on with."""
+        if isinstance(asked, Resumed):
+            self._session(owner, asked.session)
+            return
+        self.places.require(owner)
+        if asked.room is not None:
+            self.rooms.require_free(asked.room)
+
     def resume(self, owner: str, name: str) -> PlainSession:
         """The stream that a client comes back to.
 
         Raises:
             ApiError: There is none of this owner.
         """
-        session = self._sessions.get(name)
-        if session is None or session.owner != owner:
-            raise ApiError(
-                404,
-                "there is no such session of yours, or no more; begin a new one",
-                param="session",
-                code="session_not_found",
-            )
+        session = self._session(owner, name)
         self.metrics.resumed.inc()
         return session
 
@@ -139,6 +142,17 @@ class LiveService:
         for session in self._sessions.values():
             session.stop_timer()
         await self.lives.close()
+
+    def _session(self, owner: str, name: str) -> PlainSession:
+        session = self._sessions.get(name)
+        if session is None or session.owner != owner:
+            raise ApiError(
+                404,
+                "there is no such session of yours, or no more; begin a new one",
+                param="session",
+                code="session_not_found",
+            )
+        return session
 
     async def _begin(self, session: PlainSession) -> None:
         hold = await self.lives.hold(session.options.model)

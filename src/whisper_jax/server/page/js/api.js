@@ -38,12 +38,42 @@ export async function keyWorks() {
 
 /** A transcript as a file's text: `format` is srt, vtt, text or json. */
 export async function render(transcript, format, layout) {
-  const answer = await ask("v1/transcripts/render", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ transcript, response_format: format, layout }),
-  });
-  return answer.text();
+  const body = { transcript, response_format: format, layout };
+  return (await post("v1/transcripts/render", body)).text();
+}
+
+/** How two texts differ: {parts: [{before, after, is_same}], n_changed, n_words}. */
+export async function compare(before, after, language) {
+  return (await post("v1/transcripts/compare", { before, after, language })).json();
+}
+
+/** The rooms in which somebody speaks: [{room, model, language, task, started_at, viewers}]. */
+export async function speakingRooms() {
+  return (await (await ask("v1/rooms")).json()).data;
+}
+
+/** A key that opens WebSockets for so many seconds. */
+export async function socketKey(seconds) {
+  const wanted = { expires_after: { anchor: "created_at", seconds } };
+  return (await (await post("v1/realtime/client_secrets", wanted)).json()).value;
+}
+
+/** Why a WebSocket was refused, which browsers do not tell: an ApiError, of status 0 if unknown. */
+export async function whyRefused(path) {
+  const stop = new AbortController();
+  try {
+    await ask(path, { signal: stop.signal });
+  } catch (error) {
+    if (error.status !== 426) return error;
+  } finally {
+    stop.abort();
+  }
+  return new ApiError(0);
+}
+
+function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 async function ask(path, options = {}) {

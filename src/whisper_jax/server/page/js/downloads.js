@@ -24,12 +24,16 @@ export function plainText(job) {
 export async function download(job, format, layout) {
   const text = await fileText(job, format, layout);
   const type = `${TYPES[format]};charset=utf-8`;
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  const link = make("a", { href: address, download: fileName(job, format) });
-  link.click();
+  saveFile(new Blob([text], { type }), fileName(job, format));
+  job.unsaved = false;
+}
+
+/** Have the browser save a blob as a file of this name. */
+export function saveFile(blob, name) {
+  const address = URL.createObjectURL(blob);
+  make("a", { href: address, download: name }).click();
   // The browser has begun to read it by then.
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  job.unsaved = false;
 }
 
 function fileText(job, format, layout) {

@@ -11,6 +11,7 @@
   const root = document.documentElement;
   const theme = read("theme");
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+  root.dataset.page = /^#live(\/|$)/.test(location.hash) ? "live" : "recordings";
   const wanted = read("locale") ?? navigator.languages.find((tag) => /^(en|zh)\b/i.test(tag));
   root.lang = wanted?.toLowerCase().startsWith("zh") ? "zh-Hans" : "en";
   // The document holds the English words: others stay hidden until they are in place (main.js).

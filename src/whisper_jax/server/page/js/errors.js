@@ -47,6 +47,7 @@ const KIND_OF_CODE = {
   server_stopping: "busy",
   model_not_found: "model",
   model_unavailable: "model",
+  room_taken: "taken",
 };
 const KIND_OF_STATUS = {
   0: "network",

@@ -6,6 +6,7 @@ import { addJob } from "./jobs.js";
 import { notice } from "./notices.js";
 import { chosenOptions } from "./options.js";
 import { size } from "./units.js";
+import { openView } from "./views.js";
 
 let maxBytes = null;
 
@@ -37,6 +38,8 @@ export function limit() {
 
 /** Add files as jobs, with the options as they stand now. */
 export function takeFiles(files) {
+  // They may have been dropped on another view.
+  openView("recordings");
   for (const file of files) addJob(file, chosenOptions());
 }
 

@@ -114,7 +114,7 @@ function shareDone(job) {
 }
 
 /** What a job is doing, in a line. */
-function sentence(job) {
+export function sentence(job) {
   switch (job.state) {
     case "waiting": {
       const wait_s = job.later ? Math.ceil((job.later - performance.now()) / 1000) : 0;

@@ -6,9 +6,14 @@ import { byId } from "./dom.js";
 let isNeeded = false;
 let asking = null; // the question that is open, which all jobs share
 
+/** Whether a request may be sent without asking the user for anything. */
+export function hasKey() {
+  return !isNeeded || apiKey() !== "";
+}
+
 /** Whether a request may be sent: no key is needed, one is there, or the user gives it now. */
 export async function hasKeyIfNeeded() {
-  return !isNeeded || apiKey() !== "" || askForKey();
+  return hasKey() || askForKey();
 }
 
 /** Ask for a key; true once the server accepts one, false if the user would rather not. */

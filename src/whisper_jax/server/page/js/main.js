@@ -8,11 +8,16 @@ import { setLimit, setUpIntake } from "./intake.js";
 import { setUpJobList } from "./job-list.js";
 import { allJobs, onJobs, RUNNING } from "./jobs.js";
 import { setUpKey } from "./key.js";
+import { needsCare } from "./live/finish.js";
+import { setUpLive } from "./live/live.js";
+import { restoreRoomForm } from "./live/room-form.js";
+import { allRooms } from "./live/rooms.js";
 import { offer, setUpOptions } from "./options.js";
 import { isRecording, setUpRecorder } from "./recorder.js";
 import { setUpRunner } from "./runner.js";
 import { setUpTheme } from "./theme.js";
 import { setUpViewer } from "./viewer.js";
+import { setUpViews } from "./views.js";
 
 setUpLocale();
 setUpTheme();
@@ -23,6 +28,8 @@ setUpViewer();
 setUpJobList(showViewer);
 setUpRunner();
 setUpPanes();
+setUpLive();
+setUpViews();
 document.documentElement.classList.remove("translating");
 byId("reconnect").addEventListener("click", connect);
 connect();
@@ -31,6 +38,7 @@ async function connect() {
   try {
     const facts = await serverFacts();
     offer(facts);
+    restoreRoomForm();
     setLimit(facts.max_upload_bytes);
     setUpKey(facts.needs_key);
     byId("offline").hidden = true;
@@ -66,5 +74,6 @@ function showViewer() {
 
 addEventListener("beforeunload", (event) => {
   const isBusy = (job) => job.unsaved || RUNNING.has(job.state) || job.state === "waiting";
-  if (isRecording() || allJobs().some(isBusy)) event.preventDefault();
+  const isLost = isRecording() || allJobs().some(isBusy) || allRooms().some(needsCare);
+  if (isLost) event.preventDefault();
 });

@@ -1,4 +1,4 @@
-// The form of options: filled from what the server offers, remembered for the next visit.
+// The forms of options: filled from what the server offers, remembered for the next visit.
 
 import { byId, make, recall, remember } from "./dom.js";
 import { languageName, locale, onLocale, t } from "./i18n.js";
@@ -23,10 +23,12 @@ export function setUpOptions() {
 /** Offer the server's models and languages, with what was chosen last time. */
 export function offer(serverFacts) {
   facts = serverFacts;
-  byId("model").replaceChildren(...facts.models.map((name) => new Option(name, name)));
-  byId("model-field").hidden = facts.models.length < 2;
+  for (const select of document.querySelectorAll("[data-offers='models']")) {
+    select.replaceChildren(...facts.models.map((name) => new Option(name, name)));
+    select.closest(".field").hidden = facts.models.length < 2;
+  }
   offerLanguages();
-  restore();
+  restore(byId("options"), recall(KEPT));
 }
 
 /** The model for recordings that came before the server had answered. */
@@ -43,14 +45,15 @@ export function chosenOptions() {
   return chosen;
 }
 
-function restore() {
+/** Choose again in a form what was remembered as JSON. */
+export function restore(form, remembered) {
   let kept = {};
   try {
-    kept = JSON.parse(recall(KEPT)) ?? {};
+    kept = JSON.parse(remembered) ?? {};
   } catch {
     // What an earlier version kept in another form is forgotten.
   }
-  const fields = byId("options").elements;
+  const fields = form.elements;
   for (const [name, value] of Object.entries(kept)) {
     const field = fields.namedItem(name);
     if (field?.type === "checkbox") field.checked = value === true;
@@ -60,18 +63,19 @@ function restore() {
 }
 
 function offerLanguages() {
-  const select = byId("language");
-  const before = select.value;
   const known = facts.languages.map(({ code, name }) => {
     return { code, name: languageName(code, name) };
   });
   const order = new Intl.Collator(locale());
   known.sort((a, b) => order.compare(a.name, b.name));
-  select.replaceChildren(
-    new Option(t("options.language.detect"), ""),
-    new Option(t("options.language.several"), "auto"),
-    make("hr"),
-    ...known.map(({ code, name }) => new Option(name, code)),
-  );
-  if ([...select.options].some((one) => one.value === before)) select.value = before;
+  for (const select of document.querySelectorAll("[data-offers='languages']")) {
+    const before = select.value;
+    select.replaceChildren(
+      new Option(t("options.language.detect"), ""),
+      new Option(t("options.language.several"), "auto"),
+      make("hr"),
+      ...known.map(({ code, name }) => new Option(name, code)),
+    );
+    if ([...select.options].some((one) => one.value === before)) select.value = before;
+  }
 }
