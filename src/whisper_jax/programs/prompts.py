@@ -41,22 +41,24 @@ class Context:
 
     def add(self, tokens: tuple[int, ...]) -> None:
         """Remember the text of a segment."""
-        self._text += tokens
+        self._text = [*_last(self._text, MAX_PROMPT_TOKENS), *tokens]
 
     def forget(self) -> None:
         """Tell the next windows nothing of the text so far."""
         self._text.clear()
 
-    def before(self, n_prefix: int) -> tuple[int, ...]:
+    def before(self, n_prefix: int, most_text: int = MAX_PROMPT_TOKENS) -> tuple[int, ...]:
         """The tokens to be told, without ``<|startofprev|>``.
 
         Args:
             n_prefix: Tokens of the window's prefix.
+            most_text: Most tokens of the text so far.
         """
         room = MAX_PROMPT_TOKENS - n_prefix
         hotwords = self._hotwords[: room // 2]
         carried = _last(self._carried, room - len(hotwords))
-        return (*hotwords, *carried, *_last(self._text, room - len(hotwords) - len(carried)))
+        n_text = min(most_text, room - len(hotwords) - len(carried))
+        return (*hotwords, *carried, *_last(self._text, n_text))
 
 
 def prefix_tokens(tokenizer: WhisperTokenizer, options: TranscribeOptions) -> tuple[int, ...]:

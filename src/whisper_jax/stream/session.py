@@ -40,8 +40,12 @@ from whisper_jax.stream.turns import TurnDetector
 from whisper_jax.stream.updates import Heard, Update
 from whisper_jax.text import WhisperTokenizer
 
-_LONGEST_WINDOW_FRAMES = 1500
+_LONGEST_WINDOW_FRAMES = 1250
 """A window is shortened between words once it is longer."""
+_TOLD_TOKENS = 123
+"""Of a window's own text and of what was said before: with what says what to write, one of the
+lengths that programs are compiled for. The next one takes an update 30 ms longer on a CPU, and the
+errors are no fewer (docs/performance.md)."""
 _PAUSE_SAMPLES = round(0.24 * SAMPLE_RATE)
 """After so long a silence the last words have been heard whole."""
 _SLACK_FRAMES = 50
@@ -203,7 +207,7 @@ class StreamSession:
             first=segment.window,
             n_frames=n_frames,
             peak=self._peak,
-            told=self._context.before(len(committed)),
+            told=self._context.before(len(committed), max(0, _TOLD_TOKENS - len(committed))),
             committed=committed,
             since=segment.window + n_frames - segment.committed_end,
             language=segment.language or self._language,
