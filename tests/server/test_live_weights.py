@@ -152,9 +152,8 @@ GARBAGE: tuple[bytes | str, ...] = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_late_doubled_and_malformed_messages(real: Served, seed: int):
-    chance = random.Random(seed)
+def test_late_doubled_and_malformed_messages(real: Served):
+    chance = random.Random(1)
     packets = placed_packets(JFK.samples)
     # Each is late by up to 0.8 s; less than a second is waited for.
     late = sorted(range(len(packets)), key=lambda k: 0.02 * k + chance.uniform(0, 0.8))
@@ -206,7 +205,7 @@ def test_a_recording_in_one_message(real: Served):
 
 
 def test_a_network_that_stalls(real: Served):
-    """Nothing for 2 s, then a quarter of a second at once, in the middle of words."""
+    """Nothing for 1.5 s, then a quarter of a second at once, in the middle of words."""
     packets = packets_of(LJ.samples[: round(2.2 * RATE)])
     with talking(real, **OPTIONS) as client:
         for start in range(0, len(packets), 13):
@@ -233,7 +232,7 @@ def cut_off(client: PlainClient) -> None:
     client.connection.socket.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_connections_that_are_cut_in_the_middle_of_words(
     real: Served, jfk_words: list[dict[str, Any]], seed: int
 ):

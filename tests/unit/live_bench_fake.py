@@ -9,6 +9,7 @@ import numpy as np
 from live_segments import live_segment
 from numpy.typing import NDArray
 
+from whisper_jax.bench.live.tracks import Track
 from whisper_jax.engine.device import DeviceCounts
 from whisper_jax.errors import OptionError
 from whisper_jax.stream.events import (
@@ -23,6 +24,7 @@ from whisper_jax.stream.events import (
 from whisper_jax.stream.settings import LiveOptions
 from whisper_jax.types import Segment, Transcript, Word
 
+TEXT = "Red fine day in the middle of the night"
 RATE = 16_000
 
 
@@ -36,6 +38,18 @@ def words_every(text: str, every_s: float = 0.5, length_s: float = 0.2) -> tuple
             probability=0.9,
         )
         for place, word in enumerate(text.split())
+    )
+
+
+def track(seconds: float = 6.0) -> Track:
+    return Track(
+        name="a",
+        set_name="said",
+        language="en",
+        tag="en",
+        samples=np.zeros(round(seconds * 16_000), np.float32),
+        words=words_every(TEXT),
+        reference=TEXT,
     )
 
 
