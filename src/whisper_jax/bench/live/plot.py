@@ -11,6 +11,7 @@ from whisper_jax.bench.results import OURS
 from whisper_jax.errors import WhisperJaxError
 
 _PANEL_INCHES, _HEIGHT_INCHES = 5.0, 4.2
+_DELAY_LABEL = "commit delay s: median, p95 (broken)"
 _OFFLINE_LINES = {"defaults": "--", "greedy": ":"}
 
 
@@ -18,8 +19,9 @@ def plot_live(report: LiveReport, path: Path) -> None:
     """Draw the delays.
 
     A panel has the median (full) and p95 (broken) of all commit delays against the number of
-    streams, if several were measured. Of the fewest streams there is a panel for each set: errors
-    against both, a line for each policy over its intervals, with the offline errors.
+    streams, if several were measured. Of the fewest streams there is a panel for each set, if more
+    than one policy or interval was: errors against both, a line for each policy over its intervals,
+    with the offline errors.
 
     Args:
         report: With at least one run.
@@ -34,8 +36,10 @@ def plot_live(report: LiveReport, path: Path) -> None:
     pyplot = load_pyplot()
     numbers = sorted({run.configuration.n_streams for run in runs})
     fewest = [run for run in runs if run.configuration.n_streams == numbers[0]]
-    sets = list(dict.fromkeys(name for run in fewest for name in run.by_set))
     with_numbers = len(numbers) > 1
+    # One point is no curve.
+    has_curves = len(fewest) > 1 or not with_numbers
+    sets = list(dict.fromkeys(name for run in fewest for name in run.by_set if has_curves))
     figure, axes = pyplot.subplots(
         1,
         len(sets) + with_numbers,
@@ -73,7 +77,7 @@ def _draw_numbers(axes: Any, runs: Sequence[LiveRun], numbers: Sequence[int]) ->
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_xlabel("streams at once")
-    axes.set_ylabel("s from a word's end to its commitment: median, p95 (broken)")
+    axes.set_ylabel(_DELAY_LABEL)
     _finish(axes)
 
 
@@ -107,7 +111,7 @@ def _draw_curves(axes: Any, runs: Sequence[LiveRun], name: str, report: LiveRepo
                 label=f"offline, {one.decoding}",
             )
     unit = next(run.by_set[name].rate.unit for run in runs if name in run.by_set)
-    axes.set_xlabel("s from a word's end to its commitment: median, p95 (broken)")
+    axes.set_xlabel(_DELAY_LABEL)
     axes.set_ylabel(f"{unit} of {name}, %")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
