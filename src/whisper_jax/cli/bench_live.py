@@ -1,8 +1,9 @@
 """``whisper-jax bench live``: live streams, from the end of each word to its text."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -12,6 +13,7 @@ from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
     from whisper_jax.bench.live.plan import LivePlan, Scenario
+    from whisper_jax.evaluate.grid import Grid
 
 _ScenarioName = Annotated[
     str,
@@ -147,8 +149,7 @@ def bench_live_command(
     try:
         plan = _plan(given)
         check_outputs(json_path, plot)
-        run = _run_delays if plan.scenario == "delays" else _run_soak
-        problems = run(plan, json_path, plot, markdown)
+        problems = _run(plan, json_path, plot, markdown=markdown)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     except (WhisperJaxError, OSError) as error:
@@ -204,44 +205,45 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
     return found
 
 
-def _run_delays(
-    plan: "LivePlan", json_path: Path | None, plot: Path | None, markdown: bool
-) -> tuple[str, ...]:
-    from whisper_jax.bench.live.plot import plot_live
-    from whisper_jax.bench.live.report import append_live, live_grids, warnings_of
-    from whisper_jax.bench.live.run import run_live
+class _Scenario(NamedTuple):
+    """How a scenario is measured and its report told."""
 
-    report = run_live(plan, _progress)
-    print_grids(live_grids(report), markdown=markdown)
-    _warn(warnings_of(report))
-    if json_path is not None:
-        append_live(json_path, report)
-    if plot is not None:
-        plot_live(report, plot)
-    return report.problems
+    run: "Callable[[LivePlan, Callable[[str], None]], Any]"
+    grids: "Callable[[Any], list[Grid]]"
+    warnings: Callable[[Any], list[str]]
+    append: Callable[[Path, Any], None]
+    draw: Callable[[Any, Path], None]
 
 
-def _run_soak(
-    plan: "LivePlan", json_path: Path | None, plot: Path | None, markdown: bool
-) -> tuple[str, ...]:
+def _scenario_of(plan: "LivePlan") -> _Scenario:
+    if plan.scenario == "delays":
+        from whisper_jax.bench.live.plot import plot_live
+        from whisper_jax.bench.live.report import append_live, live_grids, warnings_of
+        from whisper_jax.bench.live.run import run_live
+
+        return _Scenario(run_live, live_grids, warnings_of, append_live, plot_live)
     from whisper_jax.bench.live.soak import run_soak
     from whisper_jax.bench.live.soak_plot import plot_soak
     from whisper_jax.bench.live.soak_report import append_soak, soak_grids, soak_warnings
 
-    report = run_soak(plan, _progress)
-    print_grids(soak_grids(report), markdown=markdown)
-    _warn(soak_warnings(report))
+    return _Scenario(run_soak, soak_grids, soak_warnings, append_soak, plot_soak)
+
+
+def _run(
+    plan: "LivePlan", json_path: Path | None, plot: Path | None, *, markdown: bool
+) -> tuple[str, ...]:
+    """Measure, and tell what came of it; what went wrong."""
+    scenario = _scenario_of(plan)
+    report = scenario.run(plan, _progress)
+    print_grids(scenario.grids(report), markdown=markdown)
+    for warning in scenario.warnings(report):
+        typer.echo(f"warning: {warning}", err=True)
     if json_path is not None:
-        append_soak(json_path, report)
+        scenario.append(json_path, report)
     if plot is not None:
-        plot_soak(report, plot)
+        scenario.draw(report, plot)
     return report.problems
 
 
 def _progress(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _warn(warnings: list[str]) -> None:
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)

@@ -111,8 +111,6 @@ class _Player:
         self._skips_rest = skips_rest
         self._pacer: Pacer | None = None
         self._start_s = time.perf_counter()
-        self._most_late_s = 0.0
-        self._skipped_s = 0.0
         self._waits: list[tuple[float, float]] = []
         self._heard: list[tuple[float, LiveEvent]] = []
         self._has_ended = threading.Event()
@@ -142,7 +140,6 @@ class _Player:
             pacer.finish()
         except (ValueError, WhisperJaxError) as error:  # it has ended
             self._error = error
-        self._most_late_s, self._skipped_s = pacer.most_late_s, pacer.skipped_s
 
     def result(self) -> Played:
         """What came of it.
@@ -152,7 +149,7 @@ class _Player:
         """
         if self._error is not None:
             raise WhisperJaxError(f"{self.track.name} could not be played: {self._error}")
-        if not self._has_ended.is_set():
+        if self._pacer is None or not self._has_ended.is_set():
             raise WhisperJaxError(
                 f"the stream of {self.track.name} does not end, a while after all was sent"
             )
@@ -160,6 +157,6 @@ class _Player:
             track=self.track,
             events=tuple((at_s - self._start_s, event) for at_s, event in self._heard),
             clock=PlayClock(speed=self._speed, waits=tuple(self._waits)),
-            most_late_s=self._most_late_s,
-            skipped_s=self._skipped_s,
+            most_late_s=self._pacer.most_late_s,
+            skipped_s=self._pacer.skipped_s,
         )

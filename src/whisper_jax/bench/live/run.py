@@ -215,9 +215,11 @@ def measure_ours(
     usages = []
     for together in rounds:
         with UsageClock(lambda: sum(ours.model.counts.seconds.values())) as clock:
-            played += _play(plan, ours, together, options)
-            skipped_s = sum(one.skipped_s for one in played[-len(together) :])
-            usages.append(replace(clock.usage, wall_s=clock.usage.wall_s + skipped_s))
+            found = _play(plan, ours, together, options)
+            usage = clock.usage
+        skipped_s = sum(one.skipped_s for one in found)
+        usages.append(replace(usage, wall_s=usage.wall_s + skipped_s))
+        played += found
     n_late = ours.n_compiled() - n_before
     streams = tuple(stream_result(p.track, shown_by(p.events), p.clock) for p in played)
     usage = usages[0]
