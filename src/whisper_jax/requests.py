@@ -238,11 +238,13 @@ class Align:
         prompt: ``<|startoftranscript|> <|en|> <|transcribe|> <|notimestamps|>``.
         tokens: The text, without special tokens.
         n_frames: 10 ms log-mel frames of the window that may be looked at, 2 or more.
+        wants_probabilities: How likely the tokens are is asked for too.
     """
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     n_frames: int
+    wants_probabilities: bool = True
 
     @property
     def n_positions(self) -> int:
@@ -257,7 +259,7 @@ class Aligned:
     Attributes:
         starts: Encoder frames (20 ms) of the window at which each token begins, rising, and after
             them the one at which the last token ends.
-        probabilities: Probability of each token, given those before it.
+        probabilities: Probability of each token, given those before it; none if not asked for.
     """
 
     starts: tuple[int, ...]

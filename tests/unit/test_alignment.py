@@ -1,6 +1,7 @@
 """Where tokens are heard: the way through a matrix, the filter, and the whole on a tiny model."""
 
 import itertools
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from whisper_jax.decoding.align import median_filter
 from whisper_jax.decoding.warping import first_frames
+from whisper_jax.engine.compute import NumberTypes
 from whisper_jax.engine.fake import spread
+from whisper_jax.engine.policy import CPU
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.model.alignment_heads import alignment_heads
 from whisper_jax.model.decoder import teacher_forced_logits
@@ -105,6 +108,33 @@ def test_probabilities_are_those_of_text_tokens_after_the_text_before() -> None:
     odds = np.exp(among_text - among_text.max(axis=-1, keepdims=True))
     expected = odds[np.arange(12), request.tokens] / odds.sum(axis=-1)
     np.testing.assert_allclose(found.probabilities, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_probabilities_are_told_only_to_those_who_ask() -> None:
+    request = Align(prompt=PROMPT, tokens=text(0, 12), n_frames=3000)
+    silent = replace(request, wants_probabilities=False)
+    (found,) = aligned((4,), (request,))
+    assert aligned((4,), (silent,)) == [replace(found, probabilities=())]
+    assert len(found.probabilities) == 12
+
+
+@pytest.mark.parametrize("types", [tiny.FLOAT32, tiny.BFLOAT16])
+def test_how_much_room_a_short_window_has_changes_nothing(types: NumberTypes) -> None:
+    # The pool grows and moves its windows in between: the long one is looked at whole.
+    request = Align(prompt=PROMPT, tokens=text(1, 20), n_frames=1000)
+    short, long = Slot(0, 0), Slot(0, 1)
+    found: list[list[Aligned]] = []
+    for buckets in ((1500, 3000), (3000,)):
+        pool = tiny.pool(replace(CPU, attended_buckets=buckets), types=types)
+        pool.resize(2, [])
+        pool.encode([(short, replace(tiny.window(1, 1000), n_heard=1500))])
+        pool.encode([(long, replace(tiny.window(2), n_heard=3000))])
+        pool.resize(4, [(short, long), (long, short)])
+        found.append([pool.align([(slot, request)])[0] for slot in (short, long)])
+    for one, other in zip(*found, strict=True):
+        assert one.starts == other.starts
+        np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-2)
+    assert found[0][0].probabilities != found[0][1].probabilities
 
 
 def test_published_models_have_their_own_heads_and_others_the_upper_layers() -> None:

@@ -26,7 +26,7 @@ from whisper_jax.decoding.search import (
     select,
 )
 from whisper_jax.decoding.state import Report, RowState
-from whisper_jax.model.caches import AudioCache, SelfCache, empty_self_cache
+from whisper_jax.model.caches import AudioCache, SelfCache, empty_self_cache, fit_cross_cache
 from whisper_jax.model.cross import encode_for_decoder
 from whisper_jax.model.decoder import decode_tokens, decoder_logits
 from whisper_jax.model.dims import ModelDims
@@ -139,9 +139,10 @@ def put_windows(cross: AudioCache, new: AudioCache, slots: Int[Array, " window"]
     return jax.tree.map(lambda old, n: old.at[slots].set(n, mode="drop"), cross, new)
 
 
-def take_windows(cross: AudioCache, slots: Int[Array, " window"]) -> AudioCache:
-    """A cache of these slots' windows alone."""
-    return jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
+def take_windows(cross: AudioCache, slots: Int[Array, " window"], n_audio_ctx: int) -> AudioCache:
+    """A cache of these slots' windows alone, with room for so many audio frames (static)."""
+    own = jax.tree.map(lambda leaf: leaf.at[slots].get(mode="clip"), cross)
+    return fit_cross_cache(own, n_audio_ctx)
 
 
 def language_logits(

@@ -167,6 +167,8 @@ def _compile_pool(
     programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
 ) -> None:
     """A pool of one size: its texts while they are short, and once they are longer."""
+    for n_heard in policy.attended_buckets[:-1]:
+        DevicePool(programs, policy).fetch(n_slots, n_heard)
     pool = DevicePool(programs, policy)
     pool.fetch(n_slots)
     for n_windows in _batches(policy.prefill_limit, n_slots):
@@ -179,20 +181,22 @@ def _compile_pool(
 def _compile_prompts(
     programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
 ) -> None:
-    """Prompts of all lengths that fit before a text."""
-    pool = DevicePool(programs, policy)
-    pool.fetch(n_slots)
-    for n_tokens in _text_buckets(programs, policy):
-        pool.fetch_steps(n_rows, n_tokens)
+    """Prompts of all lengths that fit before a text, of windows of all lengths."""
+    for n_heard in policy.attended_buckets:
+        pool = DevicePool(programs, policy)
+        pool.fetch(n_slots, n_heard)
+        for n_tokens in _text_buckets(programs, policy):
+            pool.fetch_steps(n_rows, n_tokens)
 
 
 def _compile_alignments(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
-    """Texts of all lengths, to be aligned."""
-    pool = DevicePool(programs, policy)
-    pool.fetch(n_slots)
-    for n_tokens in _text_buckets(programs, policy):
-        for n_windows in _batches(policy.align_limit, n_slots):
-            pool.fetch_alignment(n_tokens, n_windows)
+    """Texts of all lengths, to be aligned in windows of all lengths."""
+    for n_heard in policy.attended_buckets:
+        pool = DevicePool(programs, policy)
+        pool.fetch(n_slots, n_heard)
+        for n_tokens in _text_buckets(programs, policy):
+            for n_windows in _batches(policy.align_limit, n_slots):
+                pool.fetch_alignment(n_tokens, n_windows)
 
 
 def _text_buckets(programs: DevicePrograms, policy: DevicePolicy) -> list[int]:

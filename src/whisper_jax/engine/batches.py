@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_jax.audio.units import FRAMES_PER_TIMESTAMP, HOP, MARGIN_AFTER, MARGIN_BEFORE
-from whisper_jax.decoding.align import Attended, Texts
+from whisper_jax.decoding.align import Texts
 from whisper_jax.decoding.choose import Draws
 from whisper_jax.decoding.loop import Prompts, Windows
 from whisper_jax.decoding.rules import Rules
@@ -24,12 +24,14 @@ class BatchLayout:
     """Where the entries of a batch go: each shard's entries together, padded to one number.
 
     Attributes:
+        windows: The slots that it is for.
         n_entries: Entries of the whole batch, padding included.
         places: Place of each slot's entry in it.
         slots: int32 [n_entries], index within its shard; padding is beyond every slot.
     """
 
     def __init__(self, slots: Sequence[Slot], n_shards: int, smallest: int = 1) -> None:
+        self.windows = slots
         in_shard = [0] * n_shards
         ranks: list[int] = []
         for slot in slots:
@@ -162,14 +164,21 @@ def texts_batch(
     return Texts(tokens, n_tokens, n_audio_frames)  # pyright: ignore[reportArgumentType]
 
 
-def aligned(attended: Attended, at: int, request: Align) -> Aligned:
+def aligned(
+    distances: NDArray[np.float32],
+    probabilities: NDArray[np.float32] | None,
+    at: int,
+    request: Align,
+) -> Aligned:
     """Where the tokens of a text begin, from arrays that were read."""
     # What stands at a token's place tells of the token that follows it.
     first, n = len(request.prompt) - 1, len(request.tokens)
-    rows = attended.distances[at, first : first + n + 1, : _audio_frames(request)]
+    rows = distances[at, first : first + n + 1, : _audio_frames(request)]
     return Aligned(
-        starts=_integers(first_frames(np.asarray(rows))),
-        probabilities=_floats(attended.probabilities[at, first : first + n]),
+        starts=_integers(first_frames(rows)),
+        probabilities=()
+        if probabilities is None
+        else _floats(probabilities[at, first : first + n]),
     )
 
 

@@ -5,8 +5,8 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
 
+from whisper_jax.decoding import align as alignment
 from whisper_jax.decoding import loop
-from whisper_jax.decoding.align import align as align_texts
 from whisper_jax.decoding.loop import ModelConfig
 from whisper_jax.decoding.state import empty_pool, fit_rows, resize_pool
 from whisper_jax.model.decoder import Head
@@ -45,8 +45,12 @@ _WEIGHTS, _SPLIT, _WHOLE = Lies.WEIGHTS, Lies.SPLIT, Lies.WHOLE
 
 PUT = Body("put", loop.put_windows, (_SPLIT, _SPLIT, _SPLIT), donates=(0,))
 """From cache, encoded windows and slots to the cache."""
-TAKE = Body("take", loop.take_windows, (_SPLIT, _SPLIT))
-"""From cache and slots to a cache of these windows."""
+
+
+def take(n_audio_ctx: int) -> Body:
+    """From cache and slots to a cache of these windows, with room for so many audio frames."""
+    function = partial(loop.take_windows, n_audio_ctx=n_audio_ctx)
+    return Body("take", function, (_SPLIT, _SPLIT), static=n_audio_ctx)
 
 
 def encode(config: ModelConfig) -> Body:
@@ -66,8 +70,14 @@ def prefill(config: ModelConfig) -> Body:
 
 def align(config: ModelConfig, heads: tuple[Head, ...]) -> Body:
     """From weights, a cache of windows and texts to what was attended to."""
-    function = partial(align_texts, config=config, heads=heads)
+    function = partial(alignment.align, config=config, heads=heads)
     return Body("align", function, (_WEIGHTS, _SPLIT, _SPLIT), static=heads)
+
+
+def probabilities(config: ModelConfig) -> Body:
+    """From weights, hidden states of texts and the texts to how likely their tokens are."""
+    function = partial(alignment.probabilities, config=config)
+    return Body("probabilities", function, (_WEIGHTS, _SPLIT, _SPLIT))
 
 
 def insert(config: ModelConfig) -> Body:

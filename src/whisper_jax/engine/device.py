@@ -104,6 +104,7 @@ class DevicePool:
         self.counts = DeviceCounts()
         self._state: PoolState | None = None
         self._decoding: dict[Slot, _Size] = {}
+        self._n_heard: dict[Slot, int] = {}
         self._unread: tuple[Report, tuple[Slot, ...], int] | None = None
 
     def resize(
@@ -116,6 +117,7 @@ class DevicePool:
         start_s = perf_counter()
         finished = self._read_pending()
         renamed = dict(moves)
+        self._n_heard = {renamed[s]: n for s, n in self._n_heard.items() if s in renamed}
         self._decoding = {renamed[s]: size for s, size in self._decoding.items() if s in renamed}
         n_positions = self._positions_needed(0, n_slots)
         if self._state is None:
@@ -137,6 +139,7 @@ class DevicePool:
         encoded, peaks = self.programs.encode(windows)
         cross = self.programs.put(self._pool.cross, encoded, layout.slots)
         self._state = replace(self._pool, cross=cross)
+        self._n_heard |= dict.fromkeys([slot for slot, _ in items], n_heard)
         values = np.asarray(peaks)
         self.counts.windows += len(items)
         self.counts.frames += sum(request.n_frames for _, request in items)
@@ -161,9 +164,9 @@ class DevicePool:
         start_s = perf_counter()
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
         requests = [request for _, request in items]
-        attended = jax.tree.map(np.asarray, self._start_alignment(layout, requests))
+        distances, probabilities = jax.tree.map(np.asarray, self._start_alignment(layout, requests))
         found = [
-            aligned(attended, place, request)
+            aligned(distances, probabilities, place, request)
             for place, request in zip(layout.places, requests, strict=True)
         ]
         self.counts.add_seconds("align", start_s)
@@ -178,8 +181,7 @@ class DevicePool:
             self._decoding[slot] = _Size(request.n_rows, n_tokens)
         layout, prompts = self._prompts(items)
         self._make_room(prompts.tokens.shape[1])
-        own = self.programs.take(self._pool.cross, layout.slots)
-        heard = self.programs.prefill(own, prompts)
+        heard = self.programs.prefill(self._windows(layout), prompts)
         rows = self.programs.insert(self._pool.rows, prompts, heard)
         self._state = replace(self._pool, rows=rows)
         self.counts.prompts += len(items)
@@ -204,22 +206,27 @@ class DevicePool:
 
     # --- of a pool of `DevicePrograms.fetching`: what a window needs, without a window -----------
 
-    def fetch(self, n_slots: int) -> None:
+    def fetch(self, n_slots: int, n_heard: int | None = None) -> None:
         """What any window needs once it is encoded, in a pool of so many slots.
+
+        Args:
+            n_slots: The slots.
+            n_heard: Log-mel frames that are heard of the windows; 30 s of them if unset.
 
         Raises:
             NotKeptError: A program has to be compiled.
         """
         self.resize(n_slots, [])
+        if n_heard is not None:
+            self._n_heard = dict.fromkeys(_first_slots(n_slots), n_heard)
         self.fetch_windows(1)
 
     def fetch_windows(self, n_windows: int) -> None:
         """What so many windows need that share calls, once they are encoded; after `fetch`."""
         slots = _first_slots(n_windows)
         layout, prompts = self._prompts([(slot, _prompt(1)) for slot in slots])
-        own = self.programs.take(self._pool.cross, layout.slots)
-        self.programs.put(self._pool.cross, own, layout.slots)
-        self.programs.prefill(own, prompts)
+        self.programs.put(self._pool.cross, self._whole_windows(layout), layout.slots)
+        self.programs.prefill(self._windows(layout), prompts)
 
     def fetch_encoding(self, n_frames: int, n_windows: int = 1) -> None:
         """What encodes windows of which so many frames are heard, so many in a call."""
@@ -260,6 +267,7 @@ class DevicePool:
         """Forget every window, and give back the memory of the slots."""
         self._state, self._unread = None, None
         self._decoding.clear()
+        self._n_heard.clear()
         FREE_MEMORY.give_back()
 
     def prompt_bucket(self, n_tokens: int) -> int:
@@ -278,14 +286,27 @@ class DevicePool:
         return layout, prompts_batch(layout, requests, self.prompt_bucket(longest), dims)
 
     def _start_language(self, layout: BatchLayout) -> Any:
-        own = self.programs.take(self._pool.cross, layout.slots)
-        return self.programs.language(own)
+        return self.programs.language(self._whole_windows(layout))
 
-    def _start_alignment(self, layout: BatchLayout, requests: Sequence[Align]) -> Any:
+    def _start_alignment(self, layout: BatchLayout, requests: Sequence[Align]) -> tuple[Any, Any]:
         longest = max(request.n_positions for request in requests)
         eot = self.programs.config.ids.eot
         texts = texts_batch(layout, requests, self.prompt_bucket(longest), eot)
-        return self.programs.align(self.programs.take(self._pool.cross, layout.slots), texts)
+        attended = self.programs.align(self._windows(layout), texts)
+        if not any(request.wants_probabilities for request in requests):
+            return attended.distances, None
+        return attended.distances, self.programs.probabilities(attended.hidden, texts)
+
+    def _windows(self, layout: BatchLayout) -> Any:
+        """The windows of a batch, as much of them as may be looked at."""
+        longest = 2 * self.programs.config.dims.n_audio_ctx
+        n_heard = max(self._n_heard.get(slot, longest) for slot in layout.windows)
+        n_attended = min(bucket_of(self.policy.attended_buckets, n_heard), longest)
+        return self.programs.take(self._pool.cross, layout.slots, n_attended // 2)
+
+    def _whole_windows(self, layout: BatchLayout) -> Any:
+        n_audio_ctx = self.programs.config.dims.n_audio_ctx
+        return self.programs.take(self._pool.cross, layout.slots, n_audio_ctx)
 
     def _start_steps(self, slots: Sequence[Slot]) -> Report:
         self._make_room(0)

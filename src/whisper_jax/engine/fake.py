@@ -134,7 +134,7 @@ def spread(request: Align) -> Aligned:
     n, n_audio_frames = len(request.tokens), request.n_frames // FRAMES_PER_TIMESTAMP
     return Aligned(
         starts=tuple(index * n_audio_frames // n for index in range(n + 1)) if n else (0,),
-        probabilities=(1.0,) * n,
+        probabilities=(1.0,) * n if request.wants_probabilities else (),
     )
 
 

@@ -98,7 +98,8 @@ class DevicePrograms:
     ``fit``); the rows of a slot and the room for tokens (``run``, ``insert``, ``resize``,
     ``fit``); the windows in a call and how much of them is heard (``encode``); the windows in a
     call (``language``); the prompts in a call and their length bucket (``prefill``, ``insert``);
-    the texts in a call and their length bucket (``align``).
+    the texts in a call and their length bucket (``align``, ``probabilities``); how much of their
+    windows is looked at (``take``, ``prefill``, ``align``).
 
     Pools on several threads may share them: what one compiles the others wait for.
 
@@ -161,9 +162,9 @@ class DevicePrograms:
         """`put_windows`; the cache is donated."""
         return self._call(bodies.PUT, cross, encoded, slots)
 
-    def take(self, cross: Any, slots: Any) -> Any:
+    def take(self, cross: Any, slots: Any, n_audio_ctx: int) -> Any:
         """`take_windows`."""
-        return self._call(bodies.TAKE, cross, slots)
+        return self._call(bodies.take(n_audio_ctx), cross, slots)
 
     def language(self, own: Any) -> Any:
         """`language_logits`."""
@@ -176,6 +177,10 @@ class DevicePrograms:
     def align(self, own: Any, texts: Any) -> Any:
         """`align`: what was attended to by the heads that follow the audio."""
         return self._call(bodies.align(self.config, self.heads), self._params, own, texts)
+
+    def probabilities(self, hidden: Any, texts: Any) -> Any:
+        """`probabilities`: of the tokens of texts that were aligned."""
+        return self._call(bodies.probabilities(self.config), self._params, hidden, texts)
 
     def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
         """`insert`; the rows are donated."""

@@ -26,6 +26,8 @@ class DevicePolicy:
         prefill_limit: Most prompts read in one call.
         align_limit: Most texts aligned in one call.
         audio_buckets: Log-mel frames of a window that programs are compiled for, even numbers.
+        attended_buckets: Log-mel frames of a window that prompts and texts to be aligned look at,
+            even numbers: not at the rest of a slot, where it is not needed.
         prompt_buckets: Prompt lengths that programs are compiled for.
         position_buckets: Lengths of the self-attention cache that programs are compiled for.
         cache_dtype: Type of keys and values at rest; None for the type computed in.
@@ -54,6 +56,7 @@ class DevicePolicy:
     prefill_limit: int
     align_limit: int
     audio_buckets: tuple[int, ...] = (1000, 1500, 2000, 2500, 3000)
+    attended_buckets: tuple[int, ...] = (3000,)
     prompt_buckets: tuple[int, ...] = (8, 64, 128, 232, 448)
     position_buckets: tuple[int, ...] = (128, 256, 448)
     cache_dtype: str | None = None
@@ -98,6 +101,7 @@ CPU = DevicePolicy(
     # Encoding takes as long as what is heard; live streams hear windows of all lengths, one by one.
     # Of less than 10 s the model says things twice (docs/performance.md).
     audio_buckets=(1000, 1250, 1500, 1750, 2000, 2500, 3000),
+    attended_buckets=(1500, 3000),
     encode_limit=1,
     prefill_limit=1,
     align_limit=1,

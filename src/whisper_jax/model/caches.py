@@ -10,7 +10,7 @@ moves a few integers, not its caches.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -148,6 +148,16 @@ def fit_self_cache(cache: SelfCache, n_rows: int, n_positions: int) -> SelfCache
 def is_cache(node: object) -> bool:
     """True for a cache: for ``jax.tree.map(..., is_leaf=is_cache)`` over a state."""
     return isinstance(node, CrossCache | Int8CrossCache | SelfCache)
+
+
+def fit_cross_cache(cache: AudioCache, n_audio_ctx: int) -> AudioCache:
+    """The same cache with room for another number of audio frames; what does not fit is cut."""
+    keys_axis, values_axis = (1, 2) if isinstance(cache, Int8CrossCache) else (3, 2)
+    return replace(
+        cache,
+        keys=tuple(fit(array, keys_axis, n_audio_ctx) for array in cache.keys),
+        values=tuple(fit(array, values_axis, n_audio_ctx) for array in cache.values),
+    )
 
 
 def cache_axes(cache: AudioCache | SelfCache, place: Callable[..., Any]) -> Any:

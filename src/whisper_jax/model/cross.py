@@ -91,9 +91,7 @@ def attend_to_audio(
             n_heads = query.shape[3]
             if query.shape[1] * query.shape[2] * n_heads <= MOST_COLUMNS:
                 return _attend_int8(query, kv, mask)
-            keys = kv.keys * kv.key_scale[:, None].astype(query.dtype)
-            values = jnp.swapaxes(kv.values, 1, 2) * kv.value_scale[:, None].astype(query.dtype)
-            return _attend_plain(query, _as_keys(keys, n_heads), _as_values(values, n_heads), mask)
+            return _attend_many(query, kv, mask)
 
 
 def _attend_plain(
@@ -161,6 +159,37 @@ def _attend_int8(
     return (
         mixed.reshape(query.shape).astype(query.dtype),
         jnp.einsum("strnh->srhnt", weights),
+    )
+
+
+def _attend_many(
+    query: Float[Array, "slot row new heads dim"],
+    kv: _Int8Audio,
+    mask: Bool[Array, "slot time"],
+) -> tuple[Float[Array, "slot row new heads dim"], Float[Array, "slot row heads new time"]]:
+    """Attention of many queries: in the queries' type, each head for itself.
+
+    Whole numbers are exact in that type; what they are to be multiplied with goes to the queries,
+    and to what comes out. Keys and values are read as they lie, as left factors here as well.
+    """
+    n_slots, n_rows, n_new, n_heads, dim = query.shape
+    dtype, n_time = query.dtype, kv.keys.shape[1]
+    scale = kv.key_scale.reshape(n_slots, 1, 1, n_heads, dim) * dim**-0.5
+    scaled = (query.astype(jnp.float32) * scale).astype(dtype)
+    each = jnp.einsum("srnhd->shdrn", scaled).reshape(n_slots, n_heads, dim, n_rows * n_new)
+    keys = jnp.einsum("sthd->shtd", split_heads(kv.keys.astype(dtype), n_heads))
+    scores = jnp.matmul(keys, each, preferred_element_type=jnp.float32)
+    scores = jnp.where(mask[:, None, :, None], scores, -jnp.inf)
+    exps = jnp.exp(scores - jnp.max(scores, axis=2, keepdims=True))
+    total = jnp.sum(exps, axis=2, keepdims=True)
+    values = kv.values.astype(dtype).reshape(n_slots, n_heads, dim, n_time)
+    mixed = jnp.matmul(values, exps.astype(dtype), preferred_element_type=jnp.float32)
+    mixed = mixed / total * kv.value_scale.reshape(n_slots, n_heads, dim, 1)
+    mixed = mixed.reshape(n_slots, n_heads, dim, n_rows, n_new)
+    by_row = (exps / total).reshape(n_slots, n_heads, n_time, n_rows, n_new)
+    return (
+        jnp.einsum("shdrn->srnhd", mixed).astype(dtype),
+        jnp.einsum("shtrn->srhnt", by_row),
     )
 
 

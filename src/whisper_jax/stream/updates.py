@@ -4,8 +4,8 @@ The window is decoded with all that was committed of it as the beginning of its 
 been committed cannot be contradicted, and each update finds only what is new: a few tokens.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import exp
 from typing import final
 
 import numpy as np
@@ -17,7 +17,7 @@ from whisper_jax.programs.fallback import Attempt, decode_with_fallback, is_sile
 from whisper_jax.programs.language import Language, detect_language
 from whisper_jax.programs.rules import decode_request, decode_rules
 from whisper_jax.programs.steps import Steps
-from whisper_jax.requests import Align, Aligned, Encode, Encoded
+from whisper_jax.requests import Align, Aligned, Decoded, Encode, Encoded
 from whisper_jax.stream.agreement import HeardWord
 from whisper_jax.text import WhisperTokenizer
 from whisper_jax.text.words import merge_punctuation, split_words
@@ -111,8 +111,7 @@ class Listener:
         attempt = yield from self._decode(update, language.code)
         words: tuple[HeardWord, ...] = ()
         if not (is_silent(attempt.decoded, self._options) and not update.committed):
-            found = attempt.decoded.tokens[attempt.decoded.n_prefix :]
-            words = yield from self._words(update, found, language.code)
+            words = yield from self._words(update, attempt.decoded, language.code)
         return Heard(words=words, language=language, attempt=attempt, peak=encoded.peak)
 
     def _decode(self, update: Update, code: str) -> Steps[Attempt]:
@@ -126,22 +125,24 @@ class Listener:
         outcome = yield from decode_with_fallback(request, update.first, self._tokenizer, tries)
         return outcome.attempt
 
-    def _words(
-        self, update: Update, found: Sequence[int], code: str
-    ) -> Steps[tuple[HeardWord, ...]]:
+    def _words(self, update: Update, decoded: Decoded, code: str) -> Steps[tuple[HeardWord, ...]]:
         """The words of what was found, with their frames in the stream."""
-        tokens = [token for token in found if token < self._tokenizer.special.eot]
-        if not tokens:
+        n_prefix, eot = decoded.n_prefix, self._tokenizer.special.eot
+        found = zip(decoded.tokens[n_prefix:], decoded.token_logprobs[n_prefix:], strict=True)
+        texts = [(token, logprob) for token, logprob in found if token < eot]
+        if not texts:
             return ()
+        tokens = [token for token, _ in texts]
+        probabilities = [exp(logprob) for _, logprob in texts]
         aligned = yield Align(
             prompt=self._tokenizer.sot_sequence(code, self._options.task, timestamps=False),
             tokens=(*update.committed, *tokens),
             n_frames=max(2, update.n_frames),
+            wants_probabilities=False,
         )
         assert isinstance(aligned, Aligned)
         n_before = len(update.committed)
         starts = [update.first + FRAMES_PER_TIMESTAMP * at for at in aligned.starts[n_before:]]
-        probabilities = aligned.probabilities[n_before:]
         written = "en" if self._options.task == "translate" else code
         pieces = split_words(self._tokenizer, tokens, written)
         stops = np.cumsum([piece.n_tokens for piece in pieces]).tolist()
