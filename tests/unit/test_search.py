@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from search_twin import LanguageModel, Text, Wanted, beam_search, log_softmax
 
 from whisper_jax.decoding.choose import Draws, draw, likeliest, top_k
-from whisper_jax.decoding.loop import Heard, ModelConfig, grow, insert
+from whisper_jax.decoding.loop import ModelConfig, begin, grow, insert
 from whisper_jax.decoding.rules import TokenIds
 from whisper_jax.decoding.search import best_text
 from whisper_jax.decoding.state import RowState, empty_pool
-from whisper_jax.engine.batches import BatchLayout, prompts_batch
+from whisper_jax.engine.batches import BatchLayout, wanted_batch
 from whisper_jax.engine.scheduler import Slot
 from whisper_jax.model.caches import empty_self_cache
 from whisper_jax.model.dims import ModelDims
@@ -69,7 +69,8 @@ def made_up(seed: int, ending: float = 2.0, n_sayable: int = 40) -> LanguageMode
 
 
 step = jax.jit(partial(grow, config=CONFIG))
-begin = jax.jit(partial(insert, config=CONFIG))
+start = jax.jit(partial(begin, config=CONFIG), static_argnames="n_rows")
+put = jax.jit(insert)
 best = jax.jit(lambda rows: best_text(rows.texts, rows.finished, rows.search))
 
 
@@ -80,13 +81,11 @@ def decode(
     rows = empty_pool(DIMS, N_SLOTS, n_rows, DIMS.n_text_ctx, "float32", "float32").rows
     for index, (model, request) in enumerate(zip(models, requests, strict=True)):
         layout = BatchLayout([Slot(0, index)], 1)
-        prompts = prompts_batch(layout, [request], 8, DIMS)
-        heard = Heard(
-            empty_self_cache(DIMS, 1, 1, 8, "float32"),
-            jnp.asarray(model(request.prefix))[None],
-            jnp.zeros(1),
-        )
-        rows = begin(rows, prompts, heard)
+        wanted = wanted_batch(layout, [request], DIMS)
+        logits = jnp.asarray(model(request.prefix))[None]
+        begun = start(wanted, logits, jnp.zeros(1), n_rows=n_rows)
+        prompt = empty_self_cache(DIMS, 1, 1, 8, "float32")
+        rows = put(rows, layout.slots, begun, prompt)
     while not np.asarray(rows.done).all():
         rows = step(rows, jnp.asarray(next_logits(models, rows)))
     found = jax.tree.map(np.asarray, best(rows))

@@ -158,7 +158,7 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     reader.wait()
     assert later.n_kept == 0
     assert {key[0] for key in later._compiled} == {
-        *("empty", "take", "put", "prefill", "language", "insert", "run")
+        *("empty", "take", "put", "prefill", "language", "begin", "insert", "run")
     }
 
 

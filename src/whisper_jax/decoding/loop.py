@@ -93,9 +93,16 @@ class Windows:
 class Prompts:
     """A batch of prompts to begin decoding with; a prefix is read as part of the prompt."""
 
-    slots: Array  # int32 [prompt]
     tokens: Array  # int32 [prompt, position], padded at the end with anything
+    n_tokens: Array  # int32 [prompt]: of these, what is not padding
     sot_index: Array  # int32 [prompt]
+
+
+@_pytree
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of the texts that go on from a batch of prompts."""
+
     prefix: Array  # int32 [prompt, found], with which the texts begin
     suppress_first: Array  # bool [prompt, vocab], not allowed as the first token found
     rules: Rules  # of each prompt
@@ -105,7 +112,7 @@ class Prompts:
 @_pytree
 @dataclass(frozen=True)
 class Heard:
-    """What prompts were answered with: all that texts begin with."""
+    """What prompts were answered with."""
 
     cache: SelfCache  # [prompt, 1]
     logits: Array  # float32 [prompt, vocab], of the first token
@@ -183,38 +190,57 @@ def prefill(params: WhisperParams, own: AudioCache, prompts: Prompts, config: Mo
         own,
         config.compute_dtype,
     )
-    n_tokens = prompts.search.n_prompt + prompts.search.n_prefix
-    wanted = jnp.stack([n_tokens - 1, prompts.sot_index], axis=1)
+    wanted = jnp.stack([prompts.n_tokens - 1, prompts.sot_index], axis=1)
     at_wanted = jnp.take_along_axis(hidden[:, 0], wanted[..., None], axis=1)
     logits = decoder_logits(params.decoder, at_wanted)
     no_speech_prob = jax.nn.softmax(logits[:, 1], axis=-1)[:, config.ids.no_speech]
     return Heard(cache, logits[:, 0], no_speech_prob)
 
 
-def insert(rows: RowState, prompts: Prompts, heard: Heard, config: ModelConfig) -> RowState:
-    """Begin the texts of each prompt in its slot: find their first tokens.
+def begin(
+    wanted: Wanted,
+    logits: Float[Array, "prompt vocab"],
+    no_speech_prob: Float[Array, " prompt"],
+    n_rows: int,
+    config: ModelConfig,
+) -> RowState:
+    """The texts of each prompt with their first tokens: rows [prompt, row] for `insert`.
 
-    A program of its own: `prefill` need not be compiled anew for every size of the state. The
-    prompt is written into row 0 of the cache, where the other rows look it up.
+    Args:
+        wanted: What is asked of them.
+        logits: Of their first tokens.
+        no_speech_prob: Of each prompt.
+        n_rows: Rows of a slot (static).
+        config: The model.
     """
-    n_rows, slots = rows.done.shape[1], prompts.slots
+    fresh = _fresh_rows(wanted, no_speech_prob, n_rows, config)
+    first = jnp.where(wanted.suppress_first, -jnp.inf, logits)
+    first = jnp.broadcast_to(first[:, None], (first.shape[0], n_rows, first.shape[-1]))
+    return grow(fresh, first, config)
+
+
+def insert(
+    rows: RowState, slots: Int[Array, " prompt"], begun: RowState, prompt: SelfCache
+) -> RowState:
+    """Put the texts of `begin` into their slots, with the cache of their prompts.
+
+    A program of its own, which compiles soon: the large ones need not be compiled anew for every
+    size of the state. The prompt is written into row 0 of the cache, where the other rows look it
+    up.
+    """
 
     def put(old: Array, new: Array) -> Array:
         return old.at[slots].set(new, mode="drop")
 
-    fresh = _fresh_rows(prompts, heard, n_rows, config)
-    first = jnp.where(prompts.suppress_first, -jnp.inf, heard.logits)
-    first = jnp.broadcast_to(first[:, None], (slots.shape[0], n_rows, first.shape[-1]))
-    begun = grow(fresh, first, config)
-    n_positions, ancestry = heard.cache.n_positions, rows.cache.ancestry
+    n_positions, ancestry = prompt.n_positions, rows.cache.ancestry
     cache = SelfCache(
         keys=tuple(
             old.at[slots, 0, ..., :n_positions].set(new[:, 0], mode="drop")
-            for old, new in zip(rows.cache.keys, heard.cache.keys, strict=True)
+            for old, new in zip(rows.cache.keys, prompt.keys, strict=True)
         ),
         values=tuple(
             old.at[slots, 0, ..., :n_positions, :].set(new[:, 0], mode="drop")
-            for old, new in zip(rows.cache.values, heard.cache.values, strict=True)
+            for old, new in zip(rows.cache.values, prompt.values, strict=True)
         ),
         ancestry=None if ancestry is None else ancestry.at[slots].set(0, mode="drop"),
     )
@@ -308,16 +334,18 @@ def grow(rows: RowState, logits: Float[Array, "slot row vocab"], config: ModelCo
     )
 
 
-def _fresh_rows(prompts: Prompts, heard: Heard, n_rows: int, config: ModelConfig) -> RowState:
+def _fresh_rows(
+    wanted: Wanted, no_speech_prob: Array, n_rows: int, config: ModelConfig
+) -> RowState:
     """Rows [prompt, row] that begin with their prefix and have found nothing."""
-    n_prompts, row = prompts.slots.shape[0], jnp.arange(n_rows)
-    search, max_found = prompts.search, config.dims.n_text_ctx
+    n_prompts, row = no_speech_prob.shape[0], jnp.arange(n_rows)
+    search, max_found = wanted.search, config.dims.n_text_ctx
     texts = empty_texts((n_prompts, n_rows), max_found)
     # All beams are the same at first: one is enough to go on from.
     is_copy = search.is_beam[:, None] & (row > 0)
     texts = replace(
         texts,
-        tokens=jnp.broadcast_to(prompts.prefix[:, None], texts.tokens.shape),
+        tokens=jnp.broadcast_to(wanted.prefix[:, None], texts.tokens.shape),
         n_found=jnp.broadcast_to(search.n_prefix[:, None], texts.n_found.shape),
         sum_logprob=jnp.where(is_copy, -jnp.inf, 0.0),
     )
@@ -325,9 +353,9 @@ def _fresh_rows(prompts: Prompts, heard: Heard, n_rows: int, config: ModelConfig
         texts=texts,
         done=row >= search.n_rows[:, None],
         finished=nothing_finished(n_prompts, max_found),
-        no_speech_prob=heard.no_speech_prob,
+        no_speech_prob=no_speech_prob,
         search=search,
-        rules=prompts.rules,
+        rules=wanted.rules,
         cache=empty_self_cache(config.dims, n_prompts, n_rows, 1, config.cache_dtype),
     )
 

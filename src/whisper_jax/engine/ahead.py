@@ -70,9 +70,9 @@ class AheadReader:
     def compile_usual(self, n_slots: int, rows: Sequence[int]) -> tuple[int, int]:
         """Compile what usual work needs, as far as it is not on disk.
 
-        That is: windows of all lengths, one at a time and in batches, their language, texts of up
-        to 128 or 256 tokens, and the times of their words; in the smallest pool prompts of all
-        lengths too.
+        That is: windows of all lengths, one at a time and in batches, their language, prompts of
+        all lengths, texts of up to 128 or 256 tokens, and the times of their words; and pools that
+        change their size or their rows.
 
         Args:
             n_slots: The most slots of a pool.
@@ -86,12 +86,10 @@ class AheadReader:
         pools = policy.slot_buckets_up_to(n_slots)
         tasks = [
             partial(_compile_encoders, programs, policy, pools[-1]),
-            partial(_compile_alignments, programs, policy, pools[-1]),
+            partial(_compile_texts, programs, policy, pools[-1]),
         ]
-        for n_rows in rows:
-            tasks += [partial(_compile_pool, programs, policy, size, n_rows) for size in pools]
-            tasks.append(partial(_compile_prompts, programs, policy, pools[0], n_rows))
-        tasks.append(partial(_compile_moves, programs, policy, pools, rows))
+        tasks += [partial(_compile_pool, programs, policy, size, rows) for size in pools]
+        tasks += [partial(_compile_moves, programs, policy, pools, n_rows) for n_rows in rows]
         return _run_all(programs, tasks)
 
     def compile_for_stream(self, n_rows: int) -> tuple[int, int]:
@@ -107,9 +105,8 @@ class AheadReader:
         programs = self._compiling()
         tasks = [
             partial(_compile_encoders, programs, policy, 1),
-            partial(_compile_alignments, programs, policy, smallest),
-            partial(_compile_pool, programs, policy, smallest, n_rows),
-            partial(_compile_prompts, programs, policy, smallest, n_rows),
+            partial(_compile_texts, programs, policy, smallest),
+            partial(_compile_pool, programs, policy, smallest, [n_rows]),
         ]
         return _run_all(programs, tasks)
 
@@ -164,37 +161,37 @@ def _compile_encoders(programs: DevicePrograms, policy: DevicePolicy, n_slots: i
 
 
 def _compile_pool(
-    programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
+    programs: DevicePrograms, policy: DevicePolicy, n_slots: int, rows: Sequence[int]
 ) -> None:
-    """A pool of one size: its texts while they are short, and once they are longer."""
+    """A pool of one size: prompts of all lengths; texts while they are short, and once longer.
+
+    And rows that become more and fewer again.
+    """
     for n_heard in policy.attended_buckets[:-1]:
         DevicePool(programs, policy).fetch(n_slots, n_heard)
-    pool = DevicePool(programs, policy)
-    pool.fetch(n_slots)
-    for n_windows in _batches(policy.prefill_limit, n_slots):
-        pool.fetch_windows(n_windows)
-        pool.fetch_language(n_windows)
-        pool.fetch_steps(n_rows, n_windows=n_windows)
-    pool.fetch_longer(policy.position_buckets[0])
+    for n_positions in policy.position_buckets[:2]:
+        pool = DevicePool(programs, policy)
+        pool.fetch(n_slots)
+        for n_windows in _batches(policy.prefill_limit, n_slots):
+            pool.fetch_windows(n_windows)
+            pool.fetch_language(n_windows)
+        for n_rows in (*rows, *reversed(rows[:-1])):
+            for n_windows in _batches(policy.prefill_limit, n_slots):
+                pool.fetch_steps(n_rows, n_windows=n_windows)
+            pool.fetch_longer(n_positions - policy.max_steps)
+            for n_tokens in _text_buckets(programs, policy):
+                if n_tokens + policy.max_steps <= n_positions:
+                    pool.fetch_steps(n_rows, n_tokens)
 
 
-def _compile_prompts(
-    programs: DevicePrograms, policy: DevicePolicy, n_slots: int, n_rows: int
-) -> None:
-    """Prompts of all lengths that fit before a text, of windows of all lengths."""
+def _compile_texts(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
+    """Texts of all lengths, to be read and to be aligned in windows of all lengths."""
     for n_heard in policy.attended_buckets:
         pool = DevicePool(programs, policy)
         pool.fetch(n_slots, n_heard)
         for n_tokens in _text_buckets(programs, policy):
-            pool.fetch_steps(n_rows, n_tokens)
-
-
-def _compile_alignments(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
-    """Texts of all lengths, to be aligned in windows of all lengths."""
-    for n_heard in policy.attended_buckets:
-        pool = DevicePool(programs, policy)
-        pool.fetch(n_slots, n_heard)
-        for n_tokens in _text_buckets(programs, policy):
+            for n_windows in _batches(policy.prefill_limit, n_slots):
+                pool.fetch_windows(n_windows, n_tokens)
             for n_windows in _batches(policy.align_limit, n_slots):
                 pool.fetch_alignment(n_tokens, n_windows)
 
@@ -211,13 +208,14 @@ def _batches(limit: int, n_slots: int) -> list[int]:
 
 
 def _compile_moves(
-    programs: DevicePrograms, policy: DevicePolicy, pools: Sequence[int], rows: Sequence[int]
+    programs: DevicePrograms, policy: DevicePolicy, pools: Sequence[int], n_rows: int
 ) -> None:
     """A pool that grows, by one size at a time or at once, and shrinks again."""
     at_once = [size for largest in pools[2:] for size in (largest, pools[0])]
-    for n_rows in rows:
+    for n_positions in policy.position_buckets[:2]:
         pool = DevicePool(programs, policy)
         pool.fetch(pools[0])
         for n_slots in (*pools, *reversed(pools[:-1]), *at_once):
             pool.fetch_steps(n_rows)
+            pool.fetch_longer(n_positions - policy.max_steps)
             pool.resize(n_slots, [(Slot(0, 0), Slot(0, 0))])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from whisper_jax.audio.units import FRAMES_PER_TIMESTAMP, HOP, MARGIN_AFTER, MARGIN_BEFORE
 from whisper_jax.decoding.align import Texts
 from whisper_jax.decoding.choose import Draws
-from whisper_jax.decoding.loop import Prompts, Windows
+from whisper_jax.decoding.loop import Prompts, Wanted, Windows
 from whisper_jax.decoding.rules import Rules
 from whisper_jax.decoding.search import Search
 from whisper_jax.decoding.state import Report
@@ -63,23 +63,26 @@ def windows_batch(layout: BatchLayout, requests: Sequence[Encode], n_heard: int)
     return Windows(samples, n_frames, peaks)  # pyright: ignore[reportArgumentType]
 
 
-def prompts_batch(
-    layout: BatchLayout, requests: Sequence[Decode], n_positions: int, dims: ModelDims
-) -> Prompts:
+def prompts_batch(layout: BatchLayout, requests: Sequence[Decode], n_positions: int) -> Prompts:
     """The prompts of a call; padding entries are prompts of one token."""
     n = layout.n_entries
-    tokens, prefix = np.zeros((n, n_positions), np.int32), np.zeros((n, dims.n_text_ctx), np.int32)
-    sot_index, first = np.zeros(n, np.int32), np.zeros((n, dims.n_vocab), bool)
+    tokens, n_tokens = np.zeros((n, n_positions), np.int32), np.ones(n, np.int32)
+    sot_index = np.zeros(n, np.int32)
     for place, request in zip(layout.places, requests, strict=True):
         text = request.prompt + request.prefix
-        tokens[place, : len(text)] = text
-        prefix[place, : len(request.prefix)] = request.prefix
+        tokens[place, : len(text)], n_tokens[place] = text, len(text)
         sot_index[place] = request.sot_index
+    return Prompts(tokens, n_tokens, sot_index)  # pyright: ignore[reportArgumentType]
+
+
+def wanted_batch(layout: BatchLayout, requests: Sequence[Decode], dims: ModelDims) -> Wanted:
+    """What a call asks of the texts that go on from its prompts."""
+    n = layout.n_entries
+    prefix, first = np.zeros((n, dims.n_text_ctx), np.int32), np.zeros((n, dims.n_vocab), bool)
+    for place, request in zip(layout.places, requests, strict=True):
+        prefix[place, : len(request.prefix)] = request.prefix
         first[place, list(request.rules.suppress_first)] = True
-    return Prompts(
-        slots=layout.slots,  # pyright: ignore[reportArgumentType]
-        tokens=tokens,  # pyright: ignore[reportArgumentType]
-        sot_index=sot_index,  # pyright: ignore[reportArgumentType]
+    return Wanted(
         prefix=prefix,  # pyright: ignore[reportArgumentType]
         suppress_first=first,  # pyright: ignore[reportArgumentType]
         rules=_rules(layout, requests, dims.n_vocab),

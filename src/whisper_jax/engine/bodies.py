@@ -47,6 +47,10 @@ PUT = Body("put", loop.put_windows, (_SPLIT, _SPLIT, _SPLIT), donates=(0,))
 """From cache, encoded windows and slots to the cache."""
 
 
+INSERT = Body("insert", loop.insert, (_SPLIT, _SPLIT, _SPLIT, _SPLIT), donates=(0,))
+"""From rows, slots, rows that have begun and the cache of their prompts to the rows."""
+
+
 def take(n_audio_ctx: int) -> Body:
     """From cache and slots to a cache of these windows, with room for so many audio frames."""
     function = partial(loop.take_windows, n_audio_ctx=n_audio_ctx)
@@ -80,10 +84,10 @@ def probabilities(config: ModelConfig) -> Body:
     return Body("probabilities", function, (_WEIGHTS, _SPLIT, _SPLIT))
 
 
-def insert(config: ModelConfig) -> Body:
-    """From rows, prompts and what was heard to the rows."""
-    takes = (_SPLIT, _SPLIT, _SPLIT)
-    return Body("insert", partial(loop.insert, config=config), takes, donates=(0,))
+def begin(config: ModelConfig, n_rows: int) -> Body:
+    """From what is wanted, logits and probabilities of no speech to rows that have begun."""
+    function = partial(loop.begin, n_rows=n_rows, config=config)
+    return Body("begin", function, (_SPLIT, _SPLIT, _SPLIT), static=n_rows)
 
 
 def run(config: ModelConfig) -> Body:

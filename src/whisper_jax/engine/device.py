@@ -20,6 +20,7 @@ from whisper_jax.engine.batches import (
     language_probabilities,
     prompts_batch,
     texts_batch,
+    wanted_batch,
     windows_batch,
 )
 from whisper_jax.engine.heap import FREE_MEMORY
@@ -182,7 +183,10 @@ class DevicePool:
         layout, prompts = self._prompts(items)
         self._make_room(prompts.tokens.shape[1])
         heard = self.programs.prefill(self._windows(layout), prompts)
-        rows = self.programs.insert(self._pool.rows, prompts, heard)
+        requests, dims = [request for _, request in items], self.programs.config.dims
+        wanted = wanted_batch(layout, requests, dims)
+        begun = self.programs.begin(wanted, heard, self._pool.rows.cache.n_rows)
+        rows = self.programs.insert(self._pool.rows, layout.slots, begun, heard.cache)
         self._state = replace(self._pool, rows=rows)
         self.counts.prompts += len(items)
         self.counts.add_seconds("prefill", start_s)
@@ -221,10 +225,10 @@ class DevicePool:
             self._n_heard = dict.fromkeys(_first_slots(n_slots), n_heard)
         self.fetch_windows(1)
 
-    def fetch_windows(self, n_windows: int) -> None:
+    def fetch_windows(self, n_windows: int, n_prompt: int = 1) -> None:
         """What so many windows need that share calls, once they are encoded; after `fetch`."""
         slots = _first_slots(n_windows)
-        layout, prompts = self._prompts([(slot, _prompt(1)) for slot in slots])
+        layout, prompts = self._prompts([(slot, _prompt(1, n_prompt)) for slot in slots])
         self.programs.put(self._pool.cross, self._whole_windows(layout), layout.slots)
         self.programs.prefill(self._windows(layout), prompts)
 
@@ -282,8 +286,8 @@ class DevicePool:
     def _prompts(self, items: Sequence[tuple[Slot, Decode]]) -> tuple[BatchLayout, Prompts]:
         longest = max(len(request.prompt) + len(request.prefix) for _, request in items)
         layout = BatchLayout([slot for slot, _ in items], self.programs.n_shards)
-        requests, dims = [request for _, request in items], self.programs.config.dims
-        return layout, prompts_batch(layout, requests, self.prompt_bucket(longest), dims)
+        requests = [request for _, request in items]
+        return layout, prompts_batch(layout, requests, self.prompt_bucket(longest))
 
     def _start_language(self, layout: BatchLayout) -> Any:
         return self.programs.language(self._whole_windows(layout))

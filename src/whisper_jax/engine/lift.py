@@ -96,8 +96,9 @@ class DevicePrograms:
 
     What recompiles: the number of slots (``put``, ``take``, ``run``, ``insert``, ``resize``,
     ``fit``); the rows of a slot and the room for tokens (``run``, ``insert``, ``resize``,
-    ``fit``); the windows in a call and how much of them is heard (``encode``); the windows in a
-    call (``language``); the prompts in a call and their length bucket (``prefill``, ``insert``);
+    ``fit``), the rows alone (``begin``); the windows in a call and how much of them is heard
+    (``encode``); the windows in a call (``language``); the prompts in a call (``begin``) and their
+    length bucket (``prefill``, ``insert``);
     the texts in a call and their length bucket (``align``, ``probabilities``); how much of their
     windows is looked at (``take``, ``prefill``, ``align``).
 
@@ -171,7 +172,7 @@ class DevicePrograms:
         return self._call(bodies.language(self.config), self._params, own)
 
     def prefill(self, own: Any, prompts: Any) -> Any:
-        """`prefill`: what was heard, for `insert`."""
+        """`prefill`: what was heard, for `begin` and `insert`."""
         return self._call(bodies.prefill(self.config), self._params, own, prompts)
 
     def align(self, own: Any, texts: Any) -> Any:
@@ -182,9 +183,14 @@ class DevicePrograms:
         """`probabilities`: of the tokens of texts that were aligned."""
         return self._call(bodies.probabilities(self.config), self._params, hidden, texts)
 
-    def insert(self, rows: Any, prompts: Any, heard: Any) -> Any:
+    def begin(self, wanted: Any, heard: Any, n_rows: int) -> Any:
+        """`begin`: texts with their first tokens, for `insert`."""
+        body = bodies.begin(self.config, n_rows)
+        return self._call(body, wanted, heard.logits, heard.no_speech_prob)
+
+    def insert(self, rows: Any, slots: Any, begun: Any, prompt: Any) -> Any:
         """`insert`; the rows are donated."""
-        return self._call(bodies.insert(self.config), rows, prompts, heard)
+        return self._call(bodies.INSERT, rows, slots, begun, prompt)
 
     def run(self, cross: Any, rows: Any, running: Any, limits: Any) -> Any:
         """`run_steps`; the rows are donated."""

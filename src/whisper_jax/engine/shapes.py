@@ -15,7 +15,7 @@ from whisper_jax.audio.units import HOP, MARGIN_AFTER, MARGIN_BEFORE
 from whisper_jax.decoding.align import Texts
 from whisper_jax.decoding.loop import ModelConfig, Windows
 from whisper_jax.engine import bodies
-from whisper_jax.engine.batches import BatchLayout, prompts_batch
+from whisper_jax.engine.batches import BatchLayout, prompts_batch, wanted_batch
 from whisper_jax.engine.bodies import Body
 from whisper_jax.engine.compute import NumberTypes, weight_shapes
 from whisper_jax.engine.lift import Lift
@@ -74,12 +74,13 @@ def program_shapes(
     entries = _integers(sizes.n_prompts * n_shards)
     own = add(bodies.take(config.dims.n_audio_ctx), state.cross, entries)
     add(bodies.language(config), weights, own)
-    prompts = _prompts(config, n_shards, sizes)
+    prompts, wanted = _prompts(config, n_shards, sizes)
     texts = Texts(_integers(entries.shape[0], sizes.prompt_length), entries, entries)
     attended = add(bodies.align(config, alignment_heads(config.dims)), weights, own, texts)
     add(bodies.probabilities(config), weights, attended.hidden, texts)
     heard = add(bodies.prefill(config), weights, own, prompts)
-    add(bodies.insert(config), state.rows, prompts, heard)
+    begun = add(bodies.begin(config, sizes.n_rows), wanted, heard.logits, heard.no_speech_prob)
+    add(bodies.INSERT, state.rows, entries, begun, heard.cache)
     running = jax.ShapeDtypeStruct((sizes.n_slots * n_shards,), bool)
     add(bodies.run(config), weights, state.cross, state.rows, running, (_integers(), _integers()))
     add(bodies.resize(sizes.n_positions), state, _integers(2 * sizes.n_slots * n_shards))
@@ -91,7 +92,10 @@ def _prompts(config: ModelConfig, n_shards: int, sizes: Sizes) -> Any:
     slots = [Slot(0, index) for index in range(sizes.n_prompts)]
     requests = [Decode(prompt=(config.sot,), sot_index=0, rules=DecodeRules())] * sizes.n_prompts
     layout = BatchLayout(slots, n_shards)
-    batch = prompts_batch(layout, requests, sizes.prompt_length, config.dims)
+    batch = (
+        prompts_batch(layout, requests, sizes.prompt_length),
+        wanted_batch(layout, requests, config.dims),
+    )
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), batch)
 
 
