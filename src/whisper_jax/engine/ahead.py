@@ -180,8 +180,8 @@ def _compile_pool(
                 pool.fetch_steps(n_rows, n_windows=n_windows)
             pool.fetch_longer(n_positions - policy.max_steps)
             for n_tokens in _text_buckets(programs, policy):
-                if n_tokens + policy.max_steps <= n_positions:
-                    pool.fetch_steps(n_rows, n_tokens)
+                if n_tokens <= n_positions:
+                    pool.fetch_steps(n_rows, max(1, n_tokens - policy.max_steps))
 
 
 def _compile_texts(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
