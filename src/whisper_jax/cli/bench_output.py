@@ -1,7 +1,7 @@
 """Where the figures of benchmarks go: files, which are checked beforehand, and tables."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import typer
 from whisper_jax.errors import OptionError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from whisper_jax.evaluate.grid import Grid
 
 
@@ -29,16 +31,28 @@ def check_outputs(json_path: Path | None, plot: Path | None = None) -> None:
 
 def print_grid(grid: "Grid", *, markdown: bool) -> None:
     """Print a table: in Markdown, for a terminal, or plain."""
-    from rich.console import Console
-
     from whisper_jax.evaluate.grid import markdown_grid, plain_grid, rich_grid
 
+    print_tables(grid, markdown_grid, rich_grid, plain_grid, markdown=markdown)
+
+
+def print_tables[T](
+    tables: T,
+    as_markdown: Callable[[T], str],
+    for_terminal: "Callable[[T], RenderableType]",
+    as_text: Callable[[T], str],
+    *,
+    markdown: bool,
+) -> None:
+    """Print tables in one of three ways: Markdown if asked for, else by where they go."""
+    from rich.console import Console
+
     if markdown:
-        typer.echo(markdown_grid(grid))
+        typer.echo(as_markdown(tables))
     elif sys.stdout.isatty():
-        Console(highlight=False, markup=False).print(rich_grid(grid))
+        Console(highlight=False, markup=False).print(for_terminal(tables))
     else:
-        typer.echo(plain_grid(grid))
+        typer.echo(as_text(tables))
 
 
 def print_grids(grids: "Iterable[Grid]", *, markdown: bool) -> None:

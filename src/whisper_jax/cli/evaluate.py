@@ -1,6 +1,5 @@
 """``whisper-jax evaluate MANIFEST``: error rates over recordings with references, side by side."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whisper_jax.cli.bench_output import check_outputs
+from whisper_jax.cli.bench_output import check_outputs, print_tables
 from whisper_jax.errors import OptionError, WhisperJaxError
 
 if TYPE_CHECKING:
@@ -279,16 +278,9 @@ def _evaluate_ours(
 
 
 def _print_tables(comparison: "Comparison", *, markdown: bool) -> None:
-    from rich.console import Console
-
     from whisper_jax.evaluate import markdown_tables, plain_tables, rich_tables
 
-    if markdown:
-        typer.echo(markdown_tables(comparison))
-    elif sys.stdout.isatty():
-        Console(highlight=False, markup=False).print(rich_tables(comparison))
-    else:
-        typer.echo(plain_tables(comparison))
+    print_tables(comparison, markdown_tables, rich_tables, plain_tables, markdown=markdown)
 
 
 def _report_failures(comparison: "Comparison") -> bool:

@@ -1,13 +1,13 @@
 """Streams that others listen to, by name."""
 
-import re
+import unicodedata
 from typing import Any, Final, final
 
 from whisper_jax.server.errors import ApiError, refused
 from whisper_jax.server.live.broadcast import Broadcast
 
 MOST_NAME_CHARACTERS: Final = 64
-_NAME = re.compile(r"[\w .\-]+")
+_OTHER_CHARACTERS = frozenset("_ .-")
 
 
 @final
@@ -71,13 +71,17 @@ def room_name(name: str) -> str:
     Raises:
         ApiError: It cannot.
     """
-    if (
-        not (0 < len(name) <= MOST_NAME_CHARACTERS and _NAME.fullmatch(name))
-        or name != name.strip()
-    ):
+    has_length = 0 < len(name) <= MOST_NAME_CHARACTERS
+    if not has_length or not all(map(_may_be_in_name, name)) or name != name.strip():
         raise refused(
             f"the name of a room has 1 to {MOST_NAME_CHARACTERS} letters, digits, spaces, "
             "underscores, dots and hyphens",
             "room",
         )
     return name
+
+
+def _may_be_in_name(character: str) -> bool:
+    # Letters, the marks that many scripts write their vowels with, and numbers.
+    is_written = unicodedata.category(character)[0] in "LMN"
+    return is_written or character in _OTHER_CHARACTERS

@@ -11,7 +11,7 @@ import { onSpeaking, roomsOfOthers } from "./watch.js";
 
 const KEPT = "room-options";
 // What the server takes as the name of a room.
-const NAME = /^[\p{L}\p{N}_ .-]{1,64}$/u;
+const NAME = /^[\p{L}\p{M}\p{N}_ .-]{1,64}$/u;
 
 let isNameGiven = false; // whether the user has written one
 
