@@ -140,3 +140,17 @@ def test_what_nobody_can_have_said_does_not_end_a_segment(words: tuple[HeardWord
     stream.events += stream.session.take(heard)
     assert stream.done == stream.committed == " w0."
     assert stream.session.is_idle
+
+
+@pytest.mark.parametrize("mark", [".", ""])
+def test_a_style_without_marks_is_not_told_to_the_next_windows(
+    mark: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(World, "text", lambda _, index: f" word{index:02}{mark}")
+    played = play(World([(40 * k, 40 * k + 40) for k in range(60)]), language="en")
+    for _ in range(48):
+        played.send(SAMPLE_RATE // 2)
+        played.ask()
+        played.answer()
+    assert played.updates[-1].first > 0, "the window has been shortened"
+    assert any(update.told for update in played.updates) == bool(mark)

@@ -36,6 +36,7 @@ from whisper_jax.stream.events import (
 from whisper_jax.stream.samples import RecentSamples
 from whisper_jax.stream.segment import OpenSegment, spoken
 from whisper_jax.stream.settings import LiveOptions
+from whisper_jax.stream.style import LOOKED_AT_CHARACTERS, has_lost_signs
 from whisper_jax.stream.turns import TurnDetector
 from whisper_jax.stream.updates import Heard, Update
 from whisper_jax.text import WhisperTokenizer
@@ -111,6 +112,7 @@ class StreamSession:
         self._n_segments = 0
         self._ended_at = 0
         self._context = Context(tokenizer, transcribe)
+        self._last_text = ""
         given = transcribe.language
         self._language = given if given not in (None, AUTO) else None
         self._has_one_language = given != AUTO
@@ -201,16 +203,18 @@ class StreamSession:
         samples, n_frames = self._samples.window(
             segment.window, min(stop - segment.window, N_FRAMES)
         )
-        committed = segment.in_window
+        committed, language = segment.in_window, segment.language or self._language
+        is_told = not has_lost_signs(self._last_text, language)
+        most_text = max(0, _TOLD_TOKENS - len(committed)) if is_told else 0
         update = Update(
             samples=samples,
             first=segment.window,
             n_frames=n_frames,
             peak=self._peak,
-            told=self._context.before(len(committed), max(0, _TOLD_TOKENS - len(committed))),
+            told=self._context.before(len(committed), most_text),
             committed=committed,
             since=segment.window + n_frames - segment.committed_end,
-            language=segment.language or self._language,
+            language=language,
             is_last=segment.stop is not None and segment.window + n_frames >= segment.stop,
         )
         self._under_way = _UnderWay(segment, update, self._turns.last_speech)
@@ -320,6 +324,7 @@ class StreamSession:
             return []
         text = "".join(word.text for word in words)
         segment.shown = segment.shown.removeprefix(text)
+        self._last_text = (self._last_text + text)[-LOOKED_AT_CHARACTERS:]
         return [
             Committed(
                 segment=segment.number,
