@@ -201,6 +201,7 @@ def test_a_room_is_opened_and_closed_by_the_keyboard(live: Page):
     card = live.locator(".room")
     expect(card).to_have_attribute("data-state", "listening", timeout=HEARD_MS)
     expect(card.get_by_role("heading")).to_be_focused()
+    wait_for_words(card, "fellow")  # before there is sound there is nothing to finish
     reached: list[str] = []
     for _ in range(5):
         live.keyboard.press("Tab")
