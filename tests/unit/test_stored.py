@@ -162,6 +162,21 @@ def test_what_was_warmed_up_is_read_ahead_and_nothing_is_left_to_compile():
     }
 
 
+@pytest.mark.parametrize("reads_late", [False, True])
+def test_a_warmup_has_prompts_and_rows_of_all_sizes_while_texts_are_short(reads_late: bool):
+    policy = replace(
+        CPU, audio_buckets=(1000,), prompt_buckets=(8, 64), min_numbers=1, reads_late=reads_late
+    )
+    AheadReader(warm := tiny_programs(), policy, 2).compile_usual(2, [1, 2])
+    inserted: set[tuple[int, ...]] = set()
+    for name, _, _, shapes in warm._compiled:
+        keys = [shape for shape, _ in shapes if len(shape) == 5 and shape[3] == tiny.DIMS.head_dim]
+        if name == "insert":
+            pool, prompt = keys[0], keys[-1]
+            inserted.add((pool[1], pool[4], prompt[4]))
+    assert inserted >= {(rows, 128, n_prompt) for rows in (1, 2) for n_prompt in (8, 64)}
+
+
 def test_words_compile_nothing_after_a_warmup():
     # Two windows share calls, as on accelerators; one alone has its own programs, as on CPUs.
     policy = replace(

@@ -91,7 +91,7 @@ def probabilities(
 ) -> Float[Array, "text position"]:
     """How likely the token after each one is, among those of text.
 
-    A program of its own: it takes half as long as `align`, and not everybody asks.
+    A program of its own: it takes a third as long as `align`, and not everybody asks.
 
     Args:
         params: The model's weights.

@@ -178,10 +178,10 @@ def _compile_pool(
         for n_rows in (*rows, *reversed(rows[:-1])):
             for n_windows in _batches(policy.prefill_limit, n_slots):
                 pool.fetch_steps(n_rows, n_windows=n_windows)
-            pool.fetch_longer(n_positions - policy.max_steps)
+            pool.fetch_longer(n_positions - policy.unread_steps)
             for n_tokens in _text_buckets(programs, policy):
                 if n_tokens <= n_positions:
-                    pool.fetch_steps(n_rows, max(1, n_tokens - policy.max_steps))
+                    pool.fetch_steps(n_rows, max(1, n_tokens - policy.unread_steps))
 
 
 def _compile_texts(programs: DevicePrograms, policy: DevicePolicy, n_slots: int) -> None:
@@ -217,5 +217,5 @@ def _compile_moves(
         pool.fetch(pools[0])
         for n_slots in (*pools, *reversed(pools[:-1]), *at_once):
             pool.fetch_steps(n_rows)
-            pool.fetch_longer(n_positions - policy.max_steps)
+            pool.fetch_longer(n_positions - policy.unread_steps)
             pool.resize(n_slots, [(Slot(0, 0), Slot(0, 0))])

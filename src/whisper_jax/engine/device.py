@@ -360,10 +360,8 @@ class DevicePool:
         """Room for the longest row after the next call, as a bucket."""
         dims = self.programs.config.dims
         fewest = self.policy.fewest_positions(n_slots, dims.n_text_head)
-        # What was not read yet may already be a call further on.
-        unread_steps = self.policy.max_steps * (2 if self.policy.reads_late else 1)
         longest = max((size.n_positions for size in self._decoding.values()), default=0)
-        needed = max(n_prompt, fewest, longest + unread_steps)
+        needed = max(n_prompt, fewest, longest + self.policy.unread_steps)
         return bucket_of(self.policy.position_buckets, min(needed, dims.n_text_ctx))
 
     @property

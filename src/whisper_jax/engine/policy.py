@@ -67,6 +67,11 @@ class DevicePolicy:
     n_guest_slots: int = 0
     joins_shards: bool = True
 
+    @property
+    def unread_steps(self) -> int:
+        """How much longer than was read last a text may be after the next call."""
+        return self.max_steps * (2 if self.reads_late else 1)
+
     def min_slots(self, width: int) -> int:
         """The fewest slots that products are computed for, in a model of this width."""
         needed = max(self.min_rows, -(-self.min_numbers // width))
