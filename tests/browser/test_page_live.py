@@ -55,6 +55,8 @@ def test_speech_becomes_text_and_then_the_final_transcript(live: Page, tmp_path:
     level = "Number(document.querySelector('.room .meter').getAttribute('aria-valuenow'))"
     live.wait_for_function(f"() => {level} > 40")
     wait_for_words(card, "fellow Americans")
+    # Words before a pause may be committed when they are first shown; others come.
+    live.wait_for_function("() => window.tentative.length", timeout=HEARD_MS)
     assert live.evaluate("window.tentative") == [
         {"hasColour": True, "hasStyle": True, "isTold": False}
     ]

@@ -184,14 +184,15 @@ def test_settings_that_change_while_somebody_speaks(running):
 
 def test_keys_for_a_short_time():
     with serving_live(keys=keys()) as (server, live):
-        client = client_of(server, KEY)
-        secret = client.realtime.client_secrets.create(
-            expires_after={"anchor": "created_at", "seconds": 60},
-            session={
-                "type": "transcription",
-                "audio": {"input": {"transcription": {"model": "whisper-1", "language": "ja"}}},
-            },
-        )
+        transcription = {"model": "whisper-1", "language": "ja"}
+        with client_of(server, KEY) as client:
+            secret = client.realtime.client_secrets.create(
+                expires_after={"anchor": "created_at", "seconds": 60},
+                session={
+                    "type": "transcription",
+                    "audio": {"input": {"transcription": transcription}},
+                },
+            )
         assert secret.value.startswith("ek_")
         with client_of(server, secret.value).realtime.connect() as connection:
             session = connection.recv().to_dict(warnings=False)["session"]

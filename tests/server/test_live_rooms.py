@@ -108,8 +108,10 @@ def test_rooms_of_their_own(running):
 @pytest.mark.filterwarnings("ignore:connect.. must be used:DeprecationWarning")
 def test_a_realtime_session_may_speak_in_a_room(running):
     server, _ = running
-    client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
-    with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+    with (
+        OpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
+        client.realtime.connect(extra_query={"intent": "transcription"}) as connection,
+    ):
         connection.send(
             {
                 "type": "session.update",

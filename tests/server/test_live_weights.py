@@ -303,8 +303,10 @@ def test_realtime_transcription_by_openais_client(real: Served, kind: str):
         rate, data = 8_000, mulaw(resampled(sound, 8_000), 8_000)
         audio_format = {"type": kind}
     step = len(data) * RATE // len(sound) // 10
-    client = OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
-    with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+    with (
+        OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0) as client,
+        client.realtime.connect(extra_query={"intent": "transcription"}) as connection,
+    ):
         # A turn that does not come ends the test.
         watchdog = threading.Timer(60, connection.close)
         watchdog.start()

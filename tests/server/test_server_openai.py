@@ -20,8 +20,9 @@ def keyed() -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(keyed: Served) -> OpenAI:
-    return OpenAI(base_url=f"{keyed.url}/v1", api_key=KEY, max_retries=0)
+def client(keyed: Served) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{keyed.url}/v1", api_key=KEY, max_retries=0) as client:
+        yield client
 
 
 def transcriptions(client: OpenAI):
@@ -180,8 +181,8 @@ def test_models(client: OpenAI):
 
 
 def test_a_wrong_key(keyed: Served):
-    client = OpenAI(base_url=f"{keyed.url}/v1", api_key=KEY + "x", max_retries=0)
-    with pytest.raises(openai.AuthenticationError) as caught:
+    wrong = OpenAI(base_url=f"{keyed.url}/v1", api_key=KEY + "x", max_retries=0)
+    with wrong as client, pytest.raises(openai.AuthenticationError) as caught:
         transcriptions(client).create(file=AUDIO, model="counting")
     error = caught.value
     assert (error.code, error.type, error.param) == (

@@ -22,8 +22,10 @@ def real(base_folder: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(real: Served) -> OpenAI:
-    return OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0, timeout=120)
+def client(real: Served) -> Iterator[OpenAI]:
+    url = f"{real.url}/v1"
+    with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120) as client:
+        yield client
 
 
 def test_words_and_segments(client: OpenAI):
