@@ -112,6 +112,18 @@ def test_who_speaks_again_in_the_same_breath_has_not_been_heard_whole():
     assert stream.done == " w0. w1."
 
 
+def test_a_word_of_which_ten_milliseconds_are_heard_has_not_been_heard_in_a_pause():
+    """Nobody has looked yet whether they are speech."""
+    stream = play(World([(50, 90), (117, 200)]))
+    stream.send(118 * HOP)
+    stream.ask()
+    stream.answer()
+    assert "garbled" not in stream.committed
+    stream.send(150 * HOP)
+    stream.finish()
+    assert stream.done == stream.committed == " w0. w1."
+
+
 def repeated(at: int, length: int, n_words: int) -> tuple[HeardWord, ...]:
     return tuple(
         HeardWord(

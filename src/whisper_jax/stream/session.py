@@ -71,21 +71,25 @@ class _UnderWay:
     Attributes:
         segment: Of which.
         update: What is heard.
-        last_speech: One past the last sample with speech that was known then.
+        n_known: Samples of which it was known then whether they are speech.
+        last_speech: One past the last of these with speech.
         next_speech: The first sample with speech after that, once there is some.
     """
 
     segment: OpenSegment
     update: Update
+    n_known: int
     last_speech: int
     next_speech: int | None = None
 
-    @property
-    def is_in_pause(self) -> bool:
+    def is_in_pause(self, words: Sequence[HeardWord]) -> bool:
         """Whether it hears a pause at its end: what was said before has been heard whole.
 
-        Since it was asked for more may have been said, even in the next segment.
+        Since it was asked for more may have been said, even in the next segment. A word that begins
+        where nobody has looked for speech yet may be the first of that.
         """
+        if any(word.start * HOP >= self.n_known and not word.is_sign for word in words):
+            return False
         stop = (self.update.first + self.update.n_frames) * HOP
         is_silent = self.next_speech is None or self.next_speech >= stop
         is_over = self.segment.end is None or self.segment.end * HOP <= stop
@@ -217,7 +221,7 @@ class StreamSession:
             language=language,
             is_last=segment.stop is not None and segment.window + n_frames >= segment.stop,
         )
-        self._under_way = _UnderWay(segment, update, self._turns.last_speech)
+        self._under_way = _UnderWay(segment, update, self._turns.n, self._turns.last_speech)
         return update
 
     def take(self, heard: Heard) -> list[LiveEvent]:
@@ -232,7 +236,7 @@ class StreamSession:
         if self._is_believed(heard, update):
             before, segment.hypothesis = segment.hypothesis, heard.words
             segment.attempt = heard.attempt
-            segment.is_whole = update.is_last or under_way.is_in_pause
+            segment.is_whole = update.is_last or under_way.is_in_pause(heard.words)
             if segment.is_whole and segment.stop is not None:
                 n_settled = len(heard.words)
             elif segment.is_whole:

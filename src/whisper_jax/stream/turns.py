@@ -31,6 +31,7 @@ class TurnDetector:
         silence_samples: A pause is at least so long.
 
     Attributes:
+        n: Samples that are known.
         speaks: Whether somebody speaks, pauses that are too short included.
         last_speech: One past the last sample with speech.
     """
@@ -40,17 +41,17 @@ class TurnDetector:
         self.last_speech = 0
         self._threshold = threshold
         self._silence = silence_samples
-        self._n = 0
+        self.n = 0
 
     def push(self, probability: float) -> Turn | None:
         """Take the probability of the next 32 ms."""
-        self._n += STEP_SAMPLES
+        self.n += STEP_SAMPLES
         if probability >= self._threshold - (_LOWER if self.speaks else 0.0):
-            self.last_speech = self._n
+            self.last_speech = self.n
             if not self.speaks:
                 self.speaks = True
-                return Turn("started", self._n - STEP_SAMPLES)
-        elif self.speaks and self._n - self.last_speech >= self._silence:
+                return Turn("started", self.n - STEP_SAMPLES)
+        elif self.speaks and self.n - self.last_speech >= self._silence:
             self.speaks = False
             return Turn("stopped", self.last_speech)
         return None
