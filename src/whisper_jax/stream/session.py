@@ -25,6 +25,7 @@ from whisper_jax.stream.agreement import (
     settled_by_agreement,
     settled_by_alignment,
 )
+from whisper_jax.stream.echo import without_echo
 from whisper_jax.stream.events import (
     Committed,
     LiveEvent,
@@ -232,6 +233,8 @@ class StreamSession:
         segment, update = under_way.segment, under_way.update
         segment.heard = update.first + update.n_frames
         self._peak = heard.peak
+        speech_end = -(-under_way.last_speech // HOP)
+        heard = without_echo(heard, segment.committed, speech_end)
         n_settled, segment.is_whole = 0, False
         if self._is_believed(heard, update):
             before, segment.hypothesis = segment.hypothesis, heard.words
@@ -248,7 +251,7 @@ class StreamSession:
             n_settled, segment.is_whole = len(segment.hypothesis), True
         events = self._commit(segment, n_settled)
         if segment.is_whole and segment.stop is None:
-            pause = -(-under_way.last_speech // HOP) + _PAUSE_SAMPLES // HOP // 2
+            pause = speech_end + _PAUSE_SAMPLES // HOP // 2
             segment.pauses.append((min(pause, segment.heard), len(segment.committed)))
         events += self._leave(segment)
         if segment.is_whole and segment.stop is not None:
