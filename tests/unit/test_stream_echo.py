@@ -107,6 +107,22 @@ def test_marks_of_the_word_before_do_not_matter():
     assert kept(words, said("the leader has left", 0, 150)) == "."
 
 
+@pytest.mark.parametrize(("mark", "left"), [("》《", ""), (" (", ""), ("」", "」"), (".", ".")])
+def test_what_opens_the_echo_goes_with_it(mark: str, left: str):
+    song = said("想听歌曲红豆", 0, 150)
+    song[-1] = replace(
+        song[-1],
+        text=song[-1].text + mark,
+        tokens=(1, 2),
+        n_sign_characters=len(mark),
+        n_sign_tokens=1,
+    )
+    again = said("想听歌曲红豆", 184, 184)
+    assert kept([*song, *again]) == "想听歌曲红豆" + left
+    sign = replace(said(mark, 150, 150)[0], text=mark, n_sign_characters=1, n_sign_tokens=1)
+    assert kept([sign, *again], said("想听歌曲红豆", 0, 150)) == left
+
+
 def test_a_text_is_plausible_once_its_echo_is_gone():
     loops = Retry(temperature=0.0, reason="compression_ratio", value=3.0)
     unlikely = Retry(temperature=0.0, reason="logprob", value=-2.0)

@@ -137,9 +137,12 @@ def repeated(at: int, length: int, n_words: int) -> tuple[HeardWord, ...]:
     )
 
 
-@pytest.mark.parametrize("words", [repeated(112, 0, 3), repeated(112, 1, 12)])
+LOST = (replace(repeated(104, 4, 1)[0], text="《《《《《《"),)
+
+
+@pytest.mark.parametrize("words", [repeated(112, 0, 3), repeated(112, 1, 12), LOST])
 def test_what_nobody_can_have_said_does_not_end_a_segment(words: tuple[HeardWord, ...]):
-    """The first three are said at once, the others faster than anybody speaks."""
+    """The first three are said at once, others faster than anybody speaks; marks are not words."""
     stream = play(World([(20, 100)]))
     stream.send(110 * HOP)
     stream.ask()

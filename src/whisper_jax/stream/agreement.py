@@ -4,8 +4,12 @@ An update is heard with all words that were committed before as the beginning of
 hypothesis is what follows them.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+_MOST_MARKS = 4
+"""In a row: three dots and a quotation mark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,3 +105,10 @@ def n_out_of_place(words: Sequence[HeardWord]) -> int:
     nobody says. One such word may just be short.
     """
     return sum(word.end <= word.start and not word.is_sign for word in words)
+
+
+def is_nothing_but_marks(words: Sequence[HeardWord]) -> bool:
+    """Whether a hypothesis is a run of punctuation, as a model writes it that has lost its way."""
+    text = "".join(word.text for word in words).replace(" ", "")
+    is_marks = all(unicodedata.category(character).startswith("P") for character in text)
+    return is_marks and len(text) > _MOST_MARKS

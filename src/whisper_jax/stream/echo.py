@@ -1,5 +1,6 @@
 """What a model writes again though it was said once."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,7 +34,21 @@ def without_echo(heard: Heard, before: Sequence[HeardWord], speech_end: int) -> 
     attempt = heard.attempt
     if attempt.loops:
         attempt = replace(attempt, failure=None)  # that was the echo
-    return replace(heard, words=words, attempt=attempt)
+    return replace(heard, words=_without_opening(words), attempt=attempt)
+
+
+def _without_opening(words: tuple[HeardWord, ...]) -> tuple[HeardWord, ...]:
+    """The words without a bracket or quotation mark at their end that opened the echo.
+
+    It may be one token with marks before it, which go with it. Left there it would be told to the
+    next windows, and a model goes on with such marks alone.
+    """
+    if not words:
+        return words
+    word, sign = (None, words[-1]) if words[-1].is_sign else words[-1].parted()
+    if sign is None or not any(unicodedata.category(mark) in ("Ps", "Pi") for mark in sign.text):
+        return words
+    return (*words[:-1], word) if word else words[:-1]
 
 
 def _find_echo(

@@ -21,6 +21,7 @@ from whisper_jax.programs.prompts import Context
 from whisper_jax.speech.spans import STEP_SAMPLES
 from whisper_jax.stream.agreement import (
     HeardWord,
+    is_nothing_but_marks,
     n_out_of_place,
     settled_by_agreement,
     settled_by_alignment,
@@ -274,6 +275,8 @@ class StreamSession:
         needed_s = shortest_s("".join(word.text for word in heard.words))
         has_time = needed_s <= (update.since + _SLACK_FRAMES) / FRAMES_PER_SECOND
         n_misplaced = n_out_of_place(heard.words)
+        if is_nothing_but_marks(heard.words):
+            return False
         if update.is_last:
             return has_time and 2 * n_misplaced <= len(heard.words)
         return heard.is_plausible and has_time and n_misplaced <= 1
