@@ -125,9 +125,20 @@ def _loop(tokens: Sequence[int]) -> tuple[int, int] | None:
     """
     best: tuple[int, int] | None = None
     for period in range(1, len(tokens) // _LEAST_REPEATS + 1):
-        begin = len(tokens) - period
-        while begin > 0 and tokens[begin - 1] == tokens[begin - 1 + period]:
-            begin -= 1
+        begin = periodic_from(tokens, period)
         if len(tokens) - begin >= _LEAST_REPEATS * period and (best is None or begin < best[0]):
             best = begin, period
     return best
+
+
+def periodic_from(items: Sequence[object], period: int) -> int:
+    """Where the longest end begins in which each item is the one that is a period before it.
+
+    Args:
+        items: Tokens or words, at least a period of them.
+        period: In items.
+    """
+    begin = len(items) - period
+    while begin > 0 and items[begin - 1] == items[begin - 1 + period]:
+        begin -= 1
+    return begin

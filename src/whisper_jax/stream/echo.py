@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from whisper_jax.audio.units import FRAMES_PER_SECOND
-from whisper_jax.programs.guards import shortest_s
+from whisper_jax.programs.guards import periodic_from, shortest_s
 from whisper_jax.stream.agreement import HeardWord
 from whisper_jax.stream.updates import Heard
+from whisper_jax.text.units import unit_key
 
 _LEAST_S = 0.3
 """A text that may be shorter may just have been said fast: times of words are no better."""
+_plain = unit_key("")  # a hypothesis does not change the script that its language is written in
 
 
 def without_echo(heard: Heard, before: Sequence[HeardWord], speech_end: int) -> Heard:
@@ -56,13 +58,11 @@ def _find_echo(
 ) -> tuple[int, Sequence[HeardWord]] | None:
     """The longest echo: how many words of the hypothesis come before it, and what it repeats."""
     said = [word for word in (*before, *words) if not word.is_sign]
-    texts = ["".join(filter(str.isalnum, word.text.casefold())) for word in said]
+    texts = [_plain(word.text) for word in said]
     n_before = sum(not word.is_sign for word in before)
     first, phrase = len(said), said[:0]
     for distance in range(1, len(said) - n_before + 1):
-        start = len(said)
-        while start > max(n_before, distance) and texts[start - 1] == texts[start - 1 - distance]:
-            start -= 1
+        start = max(n_before, periodic_from(texts, distance) + distance)
         # Of more than one copy, the first words may be the end of the phrase itself.
         while len(said) - start > distance and not _is_too_short([said[start]], speech_end):
             start += 1

@@ -272,11 +272,11 @@ class StreamSession:
     @staticmethod
     def _is_believed(heard: Heard, update: Update) -> bool:
         """Whether this may have been said; what is last is believed unless it cannot have been."""
+        if is_nothing_but_marks(heard.words):
+            return False
         needed_s = shortest_s("".join(word.text for word in heard.words))
         has_time = needed_s <= (update.since + _SLACK_FRAMES) / FRAMES_PER_SECOND
         n_misplaced = n_out_of_place(heard.words)
-        if is_nothing_but_marks(heard.words):
-            return False
         if update.is_last:
             return has_time and 2 * n_misplaced <= len(heard.words)
         return heard.is_plausible and has_time and n_misplaced <= 1
